@@ -1,0 +1,72 @@
+"""The door: ``shackdoo COMMAND …``. Each command is loaded when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from shackdoo import __version__
+from shackdoo.errors import RequestError, ShackdooError, did_you_mean, listing
+
+COMMANDS = {
+    "train": "train a task: shackdoo train task=Mnist_B [key=value …]",
+    "sync": "ship what the tracking server has not got yet",
+    "ui": "open the tracking store in the browser",
+}
+
+USAGE = """usage: shackdoo COMMAND [ARGUMENTS]
+
+Reproducible deep-learning experiments: a task, its YAML, one command, a record of every run.
+
+commands:
+{commands}
+
+`shackdoo COMMAND --help` tells more. Exit codes: 0 fine, 1 the run failed, 2 the request is
+wrong and nothing was started, 130 Ctrl-C, 143 SIGTERM."""
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code of the process."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except ShackdooError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (`| head`) has gone; what is left to flush at exit goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_usage())
+        return 0
+    if arguments[0] == "--version":
+        print(__version__)
+        return 0
+    name, *rest = arguments
+    if name not in COMMANDS:
+        raise RequestError(
+            f"No command '{name}'.{did_you_mean(name, COMMANDS)} Known: {listing(COMMANDS)}. "
+            f"`shackdoo --help` tells what each does."
+        )
+    command = importlib.import_module(f"shackdoo.commands.{name}")
+    code: int = command.main(rest)
+    return code
+
+
+def _usage() -> str:
+    lines = (f"  {name:<8} {what}" for name, what in COMMANDS.items())
+    return USAGE.format(commands="\n".join(lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,246 @@
+"""``shackdoo train task=NAME [key=value …]``: compose, check, and run the flows under a record."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from shackdoo.config.project import Project, find_project, load_dotenv
+from shackdoo.errors import RequestError, TaskError, did_you_mean
+
+if TYPE_CHECKING:
+    from shackdoo.catalog import Catalog
+    from shackdoo.config.compose import Composed
+    from shackdoo.task import Task
+
+HELP = """usage: shackdoo train task=NAME [key=value …]
+
+Trains a task and records the run.
+
+  task=NAME              a file under conf/task (also --task NAME): {tasks}
+  optimizer=NAME         {optimizers}
+  optimizer/schedule=NAME  {schedules}
+  callbacks=[NAME,…]     {callbacks}
+  debug=quick            a few batches, nothing stored
+  tracking=off           no record
+  flows=[fetch_data]     end after a flow: fetch_data, preprocessing_train, run
+  task.parameters.epochs=3 optimizer.learning_rate=0.01 …    any value of the configuration
+
+  --cfg job              print the composed configuration and stop
+  -m, --multirun         one run for each combination: seed=1,2,3 optimizer=adam,sgd
+  --info, --hydra-help, --shell-completion    Hydra's own
+
+Your own settings: conf/local/default.yaml and .env. Result on stdout, the rest on stderr."""
+
+# What only Hydra itself serves.
+HYDRA_FLAGS = {"-m", "--multirun", "-i", "--info", "--hydra-help", "-sc", "--shell-completion"}
+JOINED = "MLFLOW_RUN_ID"  # set by `mlflow run`: the run exists already and is joined
+
+
+def main(argv: Sequence[str]) -> int:
+    """Train as the arguments say; return the exit code."""
+    arguments = expand(argv)
+    project = find_project()
+    load_dotenv(project)
+    if {"-h", "--help"} & set(arguments):
+        print(_help(project))
+        return 0
+    if _for_hydra(arguments):
+        return _through_hydra(arguments, project)
+    try:
+        return _train(arguments, project)
+    except RequestError as error:
+        if JOINED in os.environ:
+            from shackdoo.commands.recording import close_joined_as_failed
+
+            close_joined_as_failed(project, str(error))
+        raise
+
+
+def expand(argv: Sequence[str]) -> list[str]:
+    """Return plain Hydra arguments.
+
+    ``overrides='a=1 b=2'`` (how ``mlflow run`` hands several over) is split as a shell would,
+    ``--task NAME`` becomes ``task=NAME``, and an empty ``optimizer=`` or ``overrides=`` (an
+    entry point's default) goes.
+    """
+    arguments: list[str] = []
+    rest = iter(argv)
+    for argument in rest:
+        if argument.startswith("overrides="):
+            arguments += _split(argument.removeprefix("overrides="))
+        elif argument == "--task":
+            arguments.append(f"task={next(rest, '')}")
+        elif argument.startswith("--task="):
+            arguments.append(argument.removeprefix("--"))
+        elif argument not in ("", "optimizer="):
+            arguments.append(argument)
+    return arguments
+
+
+def _split(overrides: str) -> list[str]:
+    try:
+        return shlex.split(overrides)
+    except ValueError as error:
+        raise RequestError(
+            f"The overrides {overrides!r} can't be split into words: {error}. Write them as in "
+            f"a shell: overrides=\"task.parameters.epochs=2 tags.note='two words'\"."
+        ) from None
+
+
+def _for_hydra(arguments: Sequence[str]) -> bool:
+    flags = {argument.split("=")[0] for argument in arguments}
+    return bool(flags & HYDRA_FLAGS) or _cfg_of(arguments) in ("hydra", "all")
+
+
+def _cfg_of(arguments: Sequence[str]) -> str | None:
+    """Return what ``--cfg`` asks for, or None if it is not there."""
+    for position, argument in enumerate(arguments):
+        if argument in ("--cfg", "-c"):
+            return next(iter(arguments[position + 1 :]), "")
+        if argument.startswith("--cfg="):
+            return argument.removeprefix("--cfg=")
+    return None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A request that has passed every check; nothing heavy has been loaded."""
+
+    composed: Composed
+    task: Task
+    catalog: Catalog
+    project: Project
+
+
+def _train(arguments: Sequence[str], project: Project) -> int:
+    from shackdoo.config.compose import compose
+
+    if _cfg_of(arguments) == "job":
+        print(compose("train", _without_cfg(arguments), project).to_yaml(), end="")
+        return 0
+    unknown = [argument for argument in arguments if argument.startswith("-")]
+    if unknown:
+        raise RequestError(
+            f"No option '{unknown[0]}' of `shackdoo train`. Values are set as key=value; "
+            f"`shackdoo train --help` lists the options."
+        )
+    return execute(check(compose("train", arguments, project), project))
+
+
+def _without_cfg(arguments: Sequence[str]) -> list[str]:
+    kept = [argument for argument in arguments if not argument.startswith("--cfg=")]
+    if (flag := next((f for f in ("--cfg", "-c") if f in kept), None)) is not None:
+        position = kept.index(flag)
+        del kept[position : position + 2]
+    return kept
+
+
+def _through_hydra(arguments: Sequence[str], project: Project) -> int:
+    """Let Hydra serve its own flags; each job of a multirun is a run of its own."""
+    from shackdoo.config.compose import run_hydra
+
+    codes: list[int] = []
+
+    def job(composed: Composed) -> int:
+        codes.append(execute(check(composed, project)))
+        return codes[-1]
+
+    run_hydra("train", arguments, job, project)
+    return max(codes, default=0)
+
+
+def check(composed: Composed, project: Project) -> Checked:
+    """Return the request with its task, everything checked that can be without TensorFlow.
+
+    Raises:
+        RequestError: the first thing that is wrong, with its place.
+    """
+    from shackdoo.catalog import Catalog
+    from shackdoo.config.targets import check_targets
+
+    config = composed.config
+    task_class = load_task(config.task.target, composed)
+    check_targets(composed)
+    catalog = Catalog(config.catalog, project)
+    try:
+        task = task_class(config, catalog)
+    except ValidationError as error:
+        raise composed.explain(
+            error, prefix=("task", "parameters"), known=task_class.Parameters.model_fields
+        ) from None
+    catalog.check([config.task.data])
+    task.check()
+    return Checked(composed, task, catalog, project)
+
+
+def load_task(dotted: str, composed: Composed) -> type[Task]:
+    """Return the task's class.
+
+    Raises:
+        TaskError: if it can't be imported or is no subclass of Task.
+    """
+    import importlib
+
+    from shackdoo.task import Task
+
+    place = composed.place(("task", "_target_"))
+    module, _, name = dotted.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except Exception as error:  # a user's module may fail in any way while it is imported
+        raise TaskError(
+            f"{place}: the task's class '{dotted}' can't be imported: "
+            f"{type(error).__name__}: {error}. Give task._target_ as package.module.Class of an "
+            f"installed package."
+        ) from error
+    if found is None:
+        known = [n for n, v in vars(sys.modules[module]).items() if _is_task(v)]
+        raise TaskError(
+            f"{place}: no class '{name}' in the module '{module}'.{did_you_mean(name, known)} "
+            f"Its tasks: {', '.join(sorted(known)) or 'none'}."
+        )
+    if not _is_task(found):
+        raise TaskError(
+            f"{place}: '{dotted}' is not admitted as a task: it is no subclass of "
+            f"{Task.__module__}.Task."
+        )
+    task_class: type[Task] = found
+    return task_class
+
+
+def _is_task(value: object) -> bool:
+    from shackdoo.task import Task
+
+    return isinstance(value, type) and issubclass(value, Task)
+
+
+def execute(checked: Checked) -> int:
+    """Run the flows of a checked request under a record; return the exit code."""
+    from shackdoo.commands.recording import Recording
+
+    with Recording(checked.composed, checked.task, checked.project) as recording:
+        _flows(checked, recording)
+    return recording.exit_code
+
+
+def _flows(checked: Checked, recording: object) -> None: ...
+
+
+def _help(project: Project) -> str:
+    def options(group: str) -> str:
+        files = (path for folder in project.conf_dirs for path in (folder / group).glob("*.yaml"))
+        return ", ".join(sorted({path.stem for path in files}))
+
+    return HELP.format(
+        tasks=options("task"),
+        optimizers=options("optimizer"),
+        schedules=options("optimizer/schedule"),
+        callbacks=options("callbacks"),
+    )

@@ -1,0 +1,242 @@
+"""Task: what an experiment is. A user's class overrides hooks; the flows stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt  # noqa: F401
+
+from shackdoo.errors import DataError, TaskError
+from shackdoo.training.dataset import Dataset, Split, hold_out
+
+if TYPE_CHECKING:
+    import keras
+
+    from shackdoo.catalog import Catalog
+    from shackdoo.config.schema import Config
+    from shackdoo.training.loop import Evaluation, Loop, LoopOptions, Observer
+
+
+@dataclass(frozen=True)
+class Result:
+    """What :meth:`Task.run` returns.
+
+    Attributes:
+        model: the trained Keras model.
+        history: metric name to one value an epoch.
+        metrics: the run's final numbers: last epoch's, and ``test_…`` if there is a test split.
+        test: metrics and predictions on the test split, or None without one.
+    """
+
+    model: keras.Model
+    history: dict[str, list[float]]
+    metrics: dict[str, float]
+    test: Evaluation | None
+
+
+class Task:
+    """One experiment: three flows that hand their results on by return value.
+
+    ``fetch_data`` → ``preprocessing_train`` → ``run``. Write a subclass, override hooks, and
+    give it a YAML of the same name under ``conf/task``. A subclass that differs in
+    hyperparameters only has a docstring for a body; its values stand in its YAML.
+
+    A task knows neither the configuration's files nor the tracking server. Import Keras inside
+    the hooks, so that a task can be checked in a moment without it.
+
+    Attributes:
+        config: the whole configuration, frozen.
+        parameters: ``task.parameters``, checked by :class:`Parameters`.
+        catalog: data by name.
+    """
+
+    class Parameters(BaseModel):
+        """Types and bounds of ``task.parameters``; the values stand in the YAML.
+
+        A subclass that needs more extends it: ``class Parameters(Mnist_A.Parameters): …``.
+        """
+
+        model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+        epochs: PositiveInt
+        batch_size: PositiveInt
+        evaluation_batch_size: PositiveInt
+        validation_fraction: float = Field(ge=0, lt=1)
+        max_steps_per_epoch: PositiveInt | None
+        drop_remainder: bool
+
+    parameters: Parameters
+
+    def __init__(self, config: Config, catalog: Catalog) -> None:
+        self.config = config
+        self.catalog = catalog
+        self.parameters = type(self).Parameters.model_validate(dict(config.task.parameters))
+
+    @classmethod
+    def lineage(cls) -> list[type[Task]]:
+        """Return the class and its parents up to ``Task``, nearest first."""
+        return [parent for parent in cls.__mro__ if issubclass(parent, Task)]
+
+    # ── flows ────────────────────────────────────────────────────────────────────────────────
+
+    def fetch_data(self) -> Any:
+        """Return the raw data, as the catalog reads them."""
+        return self.catalog.load(self.config.task.data)
+
+    def preprocessing_train(self, raw: Any) -> Dataset:
+        """Return the splits to train, validate and test on."""
+        train, test = self.splits(raw)
+        fraction = self.parameters.validation_fraction
+        train, validation = hold_out(train, fraction, self.config.seed)
+        return Dataset(train, validation, test)
+
+    def run(self, dataset: Dataset, observer: Observer) -> Result:
+        """Build, train and evaluate a model; the test split is used once, at the end."""
+        options = self.loop_options()
+        model = self.compile_model(self.build_model(), options.total_steps(len(dataset.train)))
+        loop = self.loop(model, options, observer)
+        history = self.train(loop, dataset)
+        test = loop.evaluate(dataset.test) if dataset.test is not None else None
+        return Result(model, history, self.final_metrics(history, test), test)
+
+    # ── hooks: override these ────────────────────────────────────────────────────────────────
+
+    def check(self) -> None:
+        """Raise a TaskError if the parameters can't go with the data; nothing is loaded yet."""
+        examples = self.catalog.examples(self.config.task.data)
+        if examples is None:
+            return
+        left = examples - round(examples * self.parameters.validation_fraction)
+        if self.parameters.batch_size > left:
+            raise TaskError(
+                f"task.parameters.batch_size is {self.parameters.batch_size}, but "
+                f"'{self.config.task.data}' has {left} training examples "
+                f"({examples} less those held out for validation). Choose at most {left}."
+            )
+
+    def splits(self, raw: Any) -> tuple[Split, Split | None]:
+        """Return the training and the test split of the raw data.
+
+        The default takes ``((train_inputs, train_targets), (test_inputs, test_targets))``.
+        """
+        try:
+            (train_inputs, train_targets), (test_inputs, test_targets) = raw
+        except (TypeError, ValueError):
+            raise DataError(
+                f"The data '{self.config.task.data}' are not ((train inputs, train targets), "
+                f"(test inputs, test targets)). Override {type(self).__name__}.splits to say "
+                f"how they are to be split."
+            ) from None
+        return Split(train_inputs, train_targets), Split(test_inputs, test_targets)
+
+    def build_model(self) -> keras.Model:
+        """Return the untrained model. Preprocessing that inference needs belongs inside it."""
+        raise NotImplementedError(f"{type(self).__name__} must define build_model().")
+
+    def loss(self) -> Any:
+        """Return the loss, as ``compile`` takes it."""
+        raise NotImplementedError(f"{type(self).__name__} must define loss().")
+
+    def metrics(self) -> list[Any]:
+        """Return the metrics, as ``compile`` takes them."""
+        return []
+
+    def augment(self, inputs: Any, seed: Any) -> Any:
+        """Return a random change of a batch of training inputs, in TensorFlow ops.
+
+        Args:
+            inputs: a batch, as the split holds it.
+            seed: int32 tensor of shape (2,), the same whenever this step of this epoch is run;
+                hand it to ``tf.random.stateless_…`` ops.
+        """
+        return inputs
+
+    def class_weight(self, dataset: Dataset) -> Mapping[int, float] | None:
+        """Return the weight of each class in the loss, or None for all alike."""
+        return None
+
+    def callbacks(self) -> list[keras.callbacks.Callback]:
+        """Return the Keras callbacks: those of ``callbacks`` in the configuration."""
+        from shackdoo.training.build import build_callbacks
+
+        return build_callbacks(self.config.callbacks)
+
+    def compile_model(self, model: keras.Model, total_steps: int) -> keras.Model:
+        """Return ``model`` compiled with the optimizer of the configuration."""
+        from shackdoo.training.build import build_optimizer
+
+        optimizer = build_optimizer(self.config.optimizer, total_steps)
+        model.compile(optimizer=optimizer, loss=self.loss(), metrics=self.metrics())
+        return model
+
+    def train(self, loop: Loop, dataset: Dataset) -> dict[str, list[float]]:
+        """Train and return the history.
+
+        An override may call ``loop.model.fit`` itself; the order of examples, XLA under
+        determinism and exact resume are then its own affair.
+        """
+        return loop.fit(dataset.train, dataset.validation, self.class_weight(dataset))
+
+    def confusion(self, dataset: Dataset, test: Evaluation) -> np.ndarray[Any, Any] | None:
+        """Return counts of (true, predicted) classes on the test split, or None.
+
+        The default fits a classifier: one row of class scores an example, integer targets.
+
+        Returns:
+            int64 of shape ``(classes, classes)``: row = true, column = predicted.
+        """
+        scores, targets = test.predictions, dataset.test and dataset.test.targets
+        if not _classifies(scores, targets):
+            return None
+        classes = scores.shape[1]
+        cells = targets.reshape(-1).astype(np.int64) * classes + scores.argmax(axis=1)
+        return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+
+    # ── parts ────────────────────────────────────────────────────────────────────────────────
+
+    def loop_options(self) -> LoopOptions:
+        """Return how to train, from the parameters and the configuration."""
+        from shackdoo.training.loop import LoopOptions
+
+        parameters = self.parameters
+        return LoopOptions(
+            seed=self.config.seed,
+            epochs=parameters.epochs,
+            batch_size=parameters.batch_size,
+            evaluation_batch_size=parameters.evaluation_batch_size,
+            drop_remainder=parameters.drop_remainder,
+            max_steps_per_epoch=parameters.max_steps_per_epoch,
+            xla=self.config.strategy.xla,
+        )
+
+    def loop(self, model: keras.Model, options: LoopOptions, observer: Observer) -> Loop:
+        """Return the loop that trains ``model``."""
+        from shackdoo.training.loop import Loop
+
+        changes = type(self).augment is not Task.augment
+        augment = self.augment if changes else None
+        return Loop(model, options, observer, self.callbacks(), augment)
+
+    @staticmethod
+    def final_metrics(
+        history: Mapping[str, list[float]], test: Evaluation | None
+    ) -> dict[str, float]:
+        """Return each metric's last value, and those of the test split as ``test_…``."""
+        final = {name: values[-1] for name, values in history.items()}
+        return final | {
+            f"test_{name}": value for name, value in (test.metrics if test else {}).items()
+        }
+
+
+def _classifies(scores: Any, targets: Any) -> bool:
+    return (
+        isinstance(scores, np.ndarray)
+        and isinstance(targets, np.ndarray)
+        and scores.ndim == 2
+        and scores.shape[1] > 1
+        and targets.dtype.kind in "iu"
+        and targets.size == len(scores)
+    )

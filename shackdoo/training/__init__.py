@@ -1,0 +1,1 @@
+"""Deterministic training of compiled Keras models: runtime, order of examples, loop, schedules."""

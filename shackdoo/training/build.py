@@ -1,0 +1,52 @@
+"""Keras objects from their YAML: optimizers, schedules, callbacks.
+
+Names, classes and arguments were checked when the configuration was (:mod:`shackdoo.config`).
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
+
+    from shackdoo.config.schema import OptimizerSpec, TargetSpec
+
+OWN_SCHEDULES = "shackdoo.training.schedules."
+
+
+def build_optimizer(spec: OptimizerSpec, total_steps: int) -> keras.Optimizer:
+    """Return the optimizer of the configuration.
+
+    Args:
+        spec: ``optimizer`` of the configuration.
+        total_steps: steps of the whole training, along which a schedule is stretched.
+    """
+    rate = spec.learning_rate
+    schedule = spec.schedule and build_schedule(spec.schedule, rate, total_steps)
+    # Keras changes dictionaries it is handed; the configuration must stay as it was logged.
+    arguments = copy.deepcopy(dict(spec.arguments))
+    optimizer: keras.Optimizer = load(spec.target)(learning_rate=schedule or rate, **arguments)
+    return optimizer
+
+
+def build_schedule(spec: TargetSpec, peak: float, total_steps: int) -> Any:
+    """Return the learning-rate schedule: one of ours by its shape, or Keras' own in steps."""
+    arguments = copy.deepcopy(dict(spec.arguments))
+    if spec.target.startswith(OWN_SCHEDULES):
+        return load(spec.target)(peak=peak, total_steps=total_steps, **arguments)
+    return load(spec.target)(initial_learning_rate=peak, **arguments)
+
+
+def build_callbacks(specs: Mapping[str, TargetSpec]) -> list[keras.callbacks.Callback]:
+    """Return the callbacks of the configuration, in its order."""
+    return [load(spec.target)(**copy.deepcopy(dict(spec.arguments))) for spec in specs.values()]
+
+
+def load(dotted: str) -> Any:
+    """Return the class named by ``package.module.Class``."""
+    module, _, name = dotted.rpartition(".")
+    return getattr(importlib.import_module(module), name)

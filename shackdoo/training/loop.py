@@ -1,0 +1,249 @@
+"""The training loop: XLA and determinism together, over an ordinary compiled Keras model.
+
+``fit`` drops XLA silently when op determinism is on. This loop runs the model's own
+``train_step`` and ``test_step`` (so any loss, metrics, outputs, weights or precision count as
+they do in ``fit``) inside programs that XLA compiles, many steps to a call.
+
+An adapter of TensorFlow: import it where it is needed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from shackdoo.errors import RunError
+from shackdoo.training.dataset import Split
+from shackdoo.training.order import epoch_order, step_seeds
+from shackdoo.training.programs import Augment, Programs
+
+Logs = dict[str, float]
+
+CHUNK_SECONDS = 0.3  # callbacks, signals and the progress bar act between chunks
+_MEASURED_STEPS = 8  # length of the chunk that tells how long a step takes
+
+
+@dataclass(frozen=True)
+class LoopOptions:
+    """How to train; each is a value of the configuration.
+
+    Attributes:
+        seed: decides the order of examples and their augmentation.
+        epochs: passes over the training split.
+        batch_size: examples of a training step.
+        evaluation_batch_size: examples of an evaluation step.
+        drop_remainder: leave out the last batch of an epoch if it is not full. The order
+            differs from epoch to epoch, and so does what is left out.
+        max_steps_per_epoch: end an epoch after so many steps; None for no limit.
+        xla: compile the steps with XLA.
+    """
+
+    seed: int
+    epochs: int
+    batch_size: int
+    evaluation_batch_size: int
+    drop_remainder: bool
+    max_steps_per_epoch: int | None
+    xla: bool
+
+    def steps_per_epoch(self, examples: int) -> int:
+        """Return the number of training steps in an epoch over so many examples."""
+        whole, rest = divmod(examples, self.batch_size)
+        steps = whole + (1 if rest and not self.drop_remainder else 0)
+        return min(steps, self.max_steps_per_epoch or steps)
+
+    def total_steps(self, examples: int) -> int:
+        """Return the number of training steps of the whole training."""
+        return self.epochs * self.steps_per_epoch(examples)
+
+
+class Observer(Protocol):
+    """Whom the loop tells how the training goes."""
+
+    def epoch_started(self, epoch: int, steps: int) -> None:
+        """Epoch ``epoch`` (from 1) of so many steps begins."""
+
+    def advanced(self, step: int, logs: Logs) -> None:
+        """So many steps of the epoch are done; ``logs`` are its means so far."""
+
+    def epoch_ended(self, epoch: int, logs: Logs) -> None:
+        """All metrics of the epoch: training, ``val_…``, seconds, examples a second."""
+
+    def notice(self, text: str) -> None:
+        """Something the user should know."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics over a split and the model's outputs, one row an example, in the split's order."""
+
+    metrics: Logs
+    predictions: Any
+
+
+class Loop:
+    """Trains and evaluates one compiled Keras model."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        options: LoopOptions,
+        observer: Observer,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        augment: Augment | None = None,
+    ) -> None:
+        """Prepare to train ``model``.
+
+        Args:
+            model: an ordinary compiled Keras model.
+            options: see :class:`LoopOptions`.
+            observer: told of each epoch.
+            callbacks: Keras callbacks. If one of them acts on batches, it is called for each.
+            augment: random change of a batch of inputs, ``(inputs, seed) -> inputs``, in
+                TensorFlow ops; ``seed`` is an int32 tensor of shape (2,), a function of
+                (seed, epoch, step).
+        """
+        self.model = model
+        self.options = options
+        self.observer = observer
+        self.callbacks = list(callbacks)
+        self._programs = Programs(model, augment, options.xla, observer.notice)
+        self._chunk = 1
+
+    def fit(
+        self,
+        train: Split,
+        validation: Split | None = None,
+        class_weight: Mapping[int, float] | None = None,
+    ) -> dict[str, list[float]]:
+        """Train and return the history: metric name to one value an epoch.
+
+        Raises:
+            RunError: if the training split has fewer examples than one batch needs.
+        """
+        steps = self._checked_steps(train)
+        weighted = train.weighted(class_weight) if class_weight else train
+        callbacks = keras.callbacks.CallbackList(
+            self.callbacks,
+            add_history=True,
+            model=self.model,
+            epochs=self.options.epochs,
+            steps=steps,
+        )
+        history: dict[str, list[float]] = {}
+        logs: Logs = {}
+        self.model.stop_training = False
+        callbacks.on_train_begin()
+        for epoch in range(self.options.epochs):
+            logs = self._epoch(epoch, steps, weighted, validation, callbacks)
+            for name, value in logs.items():
+                history.setdefault(name, []).append(value)
+            if self.model.stop_training:
+                break
+        # As fit does: an optimizer with a moving average hands it over to the weights.
+        self.model.optimizer.finalize_variable_values(self.model.trainable_weights)
+        callbacks.on_train_end(logs)
+        return history
+
+    def evaluate(self, split: Split) -> Evaluation:
+        """Return the model's metrics over ``split`` and its outputs, in one pass."""
+        self.model.reset_metrics()
+        size = self.options.evaluation_batch_size
+        outputs = [
+            self._programs.evaluate(split.take(slice(start, start + size)))
+            for start in range(0, len(split), size)
+        ]
+        joined = tf.nest.map_structure(lambda *rows: np.concatenate(rows), *outputs)
+        return Evaluation(self._metrics(), joined)
+
+    def _checked_steps(self, train: Split) -> int:
+        steps = self.options.steps_per_epoch(len(train))
+        if steps == 0:
+            raise RunError(
+                f"No full batch of {self.options.batch_size} in {len(train)} training examples. "
+                f"Lower task.parameters.batch_size or set task.parameters.drop_remainder=false."
+            )
+        return steps
+
+    def _epoch(
+        self,
+        epoch: int,
+        steps: int,
+        train: Split,
+        validation: Split | None,
+        callbacks: keras.callbacks.CallbackList,
+    ) -> Logs:
+        self.observer.epoch_started(epoch + 1, steps)
+        self.model.reset_metrics()
+        callbacks.on_epoch_begin(epoch)
+        began = time.perf_counter()
+        done = self._train_steps(epoch, steps, train, callbacks)
+        logs = self._metrics()
+        seconds = time.perf_counter() - began
+        if validation is not None:
+            held_out = self.evaluate(validation).metrics
+            logs |= {f"val_{name}": value for name, value in held_out.items()}
+        callbacks.on_epoch_end(epoch, logs)
+        # Callbacks may add to the logs (ReduceLROnPlateau its learning rate): history is last.
+        logs = {name: values[-1] for name, values in self.model.history.history.items()}
+        seen = min(done * self.options.batch_size, len(train))
+        logs = {name: float(value) for name, value in logs.items()}
+        logs |= {"epoch_seconds": seconds, "examples_per_second": seen / seconds}
+        self.observer.epoch_ended(epoch + 1, logs)
+        return logs
+
+    def _train_steps(
+        self, epoch: int, steps: int, train: Split, callbacks: keras.callbacks.CallbackList
+    ) -> int:
+        """Run the steps of an epoch in chunks; return how many were run."""
+        order = epoch_order(len(train), self.options.seed, epoch)
+        each_step = any(acts_on_batches(callback) for callback in self.callbacks)
+        step = 0
+        while step < steps and not self.model.stop_training:
+            last = min(step + (1 if each_step else self._chunk), steps)
+            callbacks.on_train_batch_begin(step)
+            self._run_chunk(epoch, step, last, order, train)
+            logs = self._metrics()
+            callbacks.on_train_batch_end(last - 1, logs)
+            self.observer.advanced(last, logs)
+            step = last
+        return step
+
+    def _run_chunk(
+        self, epoch: int, first: int, last: int, order: np.ndarray[Any, Any], train: Split
+    ) -> None:
+        """Run the steps ``range(first, last)``; a last batch that is not full runs by itself."""
+        size = self.options.batch_size
+        seeds = step_seeds(first, last, self.options.seed, epoch)
+        positions = order[first * size : last * size]
+        full = len(positions) // size
+        began = time.perf_counter()
+        if full:
+            self._programs.train(train.take(positions[: full * size]), full, seeds[:full])
+        if full < last - first:
+            self._programs.train(train.take(positions[full * size :]), 1, seeds[full:])
+        self._adapt_chunk(last - first, time.perf_counter() - began)
+
+    def _adapt_chunk(self, steps: int, seconds: float) -> None:
+        """Choose the next chunk's length. It changes when others may act, not what is computed."""
+        if self._chunk == 1:
+            self._chunk = _MEASURED_STEPS  # the first step compiled; its time tells nothing
+        elif steps >= _MEASURED_STEPS:
+            self._chunk = max(1, int(CHUNK_SECONDS * steps / max(seconds, 1e-6)))
+
+    def _metrics(self) -> Logs:
+        results = self.model.get_metrics_result()
+        return {name: float(value) for name, value in results.items()}
+
+
+def acts_on_batches(callback: keras.callbacks.Callback) -> bool:
+    """Return whether the callback overrides a hook that is called around training batches."""
+    hooks = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+    base = keras.callbacks.Callback
+    return any(getattr(type(callback), hook) is not getattr(base, hook) for hook in hooks)

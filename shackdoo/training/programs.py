@@ -1,0 +1,120 @@
+"""The compiled programs of a model: many training steps to a call, and evaluation.
+
+An adapter of TensorFlow: import it where it is needed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from shackdoo.training.dataset import Split, map_arrays
+from shackdoo.training.order import Seeds
+
+Augment = Callable[[Any, Any], Any]
+
+# What TensorFlow raises when XLA can't take a program; nothing has been computed by then.
+_REFUSALS = (
+    tf.errors.InvalidArgumentError,
+    tf.errors.UnimplementedError,
+    tf.errors.FailedPreconditionError,
+)
+
+_FRAMING = ("Graph execution error", "Detected at node", "<stack traces")  # around the reason
+
+
+class Programs:
+    """Runs a model's own ``train_step`` and ``test_step`` inside TensorFlow graphs.
+
+    The step is compiled by XLA; the loop over steps and the augmentation stay outside, as
+    slices with run-time offsets make XLA programs several times slower on CPUs.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        augment: Augment | None,
+        xla: bool,
+        notice: Callable[[str], None],
+    ) -> None:
+        self._model = model
+        self._augment = augment
+        self._notice = notice
+        self._build(xla)
+
+    def train(self, examples: Split, steps: int, seeds: Seeds) -> None:
+        """Take ``steps`` training steps over the examples, in their order.
+
+        Args:
+            examples: ``steps`` batches of one size, one behind the other.
+            steps: number of batches.
+            seeds: for the augmentation of each step, ``(steps, 2)``.
+        """
+        batches = map_arrays(lambda leaf: _stacked(leaf, steps), examples.parts)
+        self._with_way_out(lambda: self._train(batches, tf.constant(seeds)))
+
+    def evaluate(self, examples: Split) -> Any:
+        """Add one batch to the model's metrics; return its outputs as NumPy arrays."""
+        batch = map_arrays(tf.convert_to_tensor, examples.parts)
+        outputs = self._with_way_out(lambda: self._evaluate(batch))
+        return tf.nest.map_structure(lambda tensor: tensor.numpy(), outputs)
+
+    def _build(self, xla: bool) -> None:
+        self._xla = xla
+        # A new shape (a last batch that is not full) is a new program, never a slower general one.
+        self._train_step = tf.function(self._one_step, jit_compile=xla, reduce_retracing=False)
+        self._evaluate = tf.function(self._one_evaluation, jit_compile=xla, reduce_retracing=False)
+        self._train = tf.function(self._many_steps, reduce_retracing=True, autograph=False)
+
+    def _one_step(self, batch: Any) -> None:
+        self._model.train_step(batch)
+
+    def _one_evaluation(self, batch: Any) -> Any:
+        self._model.test_step(batch)
+        return self._model(batch[0], training=False)  # XLA merges it with test_step's own pass
+
+    def _many_steps(self, batches: Any, seeds: Any) -> None:
+        steps = tf.shape(seeds)[0]
+
+        def body(step: Any) -> tuple[Any]:
+            inputs, targets, weights = map_arrays(lambda leaf: leaf[step], batches)
+            if self._augment is not None:
+                inputs = self._augment(inputs, seeds[step])
+            self._train_step((inputs, targets, weights))
+            return (step + 1,)
+
+        tf.while_loop(lambda step: step < steps, body, (tf.constant(0),), parallel_iterations=1)
+
+    def _with_way_out(self, run: Callable[[], Any]) -> Any:
+        """Run a program; if XLA refuses it, say so and go on without XLA."""
+        try:
+            return run()
+        except _REFUSALS as refusal:
+            if not self._xla:
+                raise
+            self._notice(_refusal_notice(self._model, str(refusal)))
+            self._build(xla=False)
+            return run()
+
+
+def _stacked(leaf: Any, steps: int) -> Any:
+    return tf.convert_to_tensor(leaf.reshape((steps, len(leaf) // steps, *leaf.shape[1:])))
+
+
+def _refusal_notice(model: keras.Model, refusal: str) -> str:
+    """Name the layer that XLA rejects, if its message lets us tell, and the way out."""
+    named = [layer for layer in model.layers if re.search(rf"/{layer.name}(_\d+)?/", refusal)]
+    where = (
+        f"the layer '{named[0].name}' ({type(named[0]).__name__})" if named else "one of its ops"
+    )
+    telling = (line for line in refusal.splitlines() if line and not line.startswith(_FRAMING))
+    reason = next(telling, "no reason given")[:200]
+    return (
+        f"XLA rejects {where}, so this model trains without XLA, at about half the speed: "
+        f"{reason} Way out: write that layer in other ops (a maximum of strided slices for "
+        f"MaxPooling2D), or set strategy.xla=false to be spared this notice."
+    )

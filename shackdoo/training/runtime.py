@@ -1,0 +1,107 @@
+"""TensorFlow made ready for a deterministic run: imported lean, threads pinned, switches set."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shackdoo.config.schema import DeterminismSpec
+
+# Keras imports these when they are installed (about a third of its import time) although
+# training needs none of them.
+OPTIONAL_FOR_KERAS = ("sklearn", "matplotlib", "pandas")
+
+
+def start_tensorflow(determinism: DeterminismSpec, seed: int, xla_cache: Path) -> int:
+    """Import TensorFlow and set threads, determinism and every random seed.
+
+    Args:
+        determinism: switches and the number of threads of the run.
+        seed: seeds Python's, NumPy's and Keras' random generators.
+        xla_cache: folder in which compiled programs are kept from run to run.
+
+    Returns:
+        The number of threads TensorFlow computes with. It is part of the result: another
+        number sums in another order.
+    """
+    _announce_xla_cache(xla_cache)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    with _absent(OPTIONAL_FOR_KERAS):
+        import keras
+        import tensorflow as tf
+
+    threads = determinism.threads or available_cores()
+    _set_threads(tf, threads)
+    if determinism.enabled:
+        tf.config.experimental.enable_op_determinism()
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(seed)
+    return threads
+
+
+def available_cores() -> int:
+    """Return the number of cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def _absent(names: tuple[str, ...]) -> Iterator[None]:
+    """Let the named packages look uninstalled, unless somebody has imported them already.
+
+    Afterwards they can be imported as usual; only Keras' own optional bridges to them
+    (its scikit-learn wrapper, data frames as input) stay off in this process.
+    """
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None blocks an import
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+def _announce_xla_cache(root: Path) -> None:
+    """Name the persistent cache to XLA; it reads the variable once, when TensorFlow loads."""
+    folder = root / _machine_key()
+    folder.mkdir(parents=True, exist_ok=True)
+    flags = (
+        f"--tf_xla_persistent_cache_directory={folder} --tf_xla_persistent_cache_read_only=false"
+    )
+    given = os.environ.get("TF_XLA_FLAGS", "")
+    if "tf_xla_persistent_cache_directory" not in given:
+        os.environ["TF_XLA_FLAGS"] = f"{given} {flags}".strip()
+
+
+def _machine_key() -> str:
+    """Name what a compiled program depends on, since a state folder may be shared by machines."""
+    from importlib.metadata import version
+
+    cpu = next((line for line in _cpuinfo() if line.startswith("flags")), platform.processor())
+    key = f"{platform.machine()} {cpu} {version('tensorflow')}"
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
+def _cpuinfo() -> list[str]:
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        return []
+
+
+def _set_threads(tf: ModuleType, threads: int) -> None:
+    config = tf.config.threading
+    if config.get_intra_op_parallelism_threads() == threads:
+        return  # a second run in one process: TensorFlow can't change them any more, nor must it
+    config.set_intra_op_parallelism_threads(threads)
+    config.set_inter_op_parallelism_threads(threads)
