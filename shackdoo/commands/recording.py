@@ -5,37 +5,286 @@ Here meet the parts that do not know each other: training, tracking, provenance,
 
 from __future__ import annotations
 
-import getpass
-import json
-import os
-import re
 import signal
 import sys
 import time
 import traceback
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from shackdoo.commands.record_place import open_place
 from shackdoo.config.record import config_digest, flatten
 from shackdoo.errors import ShackdooError
-from shackdoo.provenance.capture import capture, git_diff, write_manifest
-from shackdoo.tracking.journal import JournalTracker, RunHeader
-from shackdoo.tracking.memory import MemoryTracker
-from shackdoo.tracking.shipping import start_shipper, wait_shipped
-from shackdoo.tracking.state import new_run_uid, run_folder
-from shackdoo.tracking.store import check_reachable, resolve_uri
-from shackdoo.tracking.tracker import Artifact, DataInput, Figure, Model, Tracker
+from shackdoo.provenance.capture import capture, write_manifest
+from shackdoo.provenance.fingerprint import array_digest, fingerprint
+from shackdoo.provenance.git import git_diff
+from shackdoo.tracking.tracker import Artifact, DataInput, Model
+from shackdoo.training.dataset import leaves
 from shackdoo.training.progress import Progress
 
 if TYPE_CHECKING:
-    from shackdoo.config.compose import Composed
-    from shackdoo.config.project import Project
-    from shackdoo.task import Result, Task
+    from shackdoo.commands.train import Checked
+    from shackdoo.task import Result
+    from shackdoo.training.dataset import Dataset
 
-JOINED = "MLFLOW_RUN_ID"  # set by `mlflow run`: the run exists already and is joined
-REQUIREMENTS = ("tensorflow", "keras", "numpy", "mlflow")  # what the logged model loads with
+REQUIREMENTS = ("tensorflow", "keras", "numpy")  # what a logged model loads with
 
 
-class Stopped(BaseException):
-    """SIGTERM: like KeyboardInterrupt, it passes through what handles ordinary errors."""
+class Terminated(BaseException):
+    """SIGTERM; like KeyboardInterrupt it passes through what handles ordinary errors."""
+
+
+class Recording:
+    """A context in which a run happens; whatever ends the run, its record says how.
+
+    It observes the training loop, too: each epoch is journaled the moment it ends.
+
+    Attributes:
+        exit_code: of the process; known after the context.
+    """
+
+    def __init__(self, checked: Checked) -> None:
+        self.checked = checked
+        self.exit_code = 0
+        self._history: dict[str, list[float]] = {}
+        self._seconds: dict[str, float] = {}
+        self._progress = Progress(checked.task.parameters.epochs)
+        self._lap = time.perf_counter()
+
+    # ── opening ──────────────────────────────────────────────────────────────────────────────
+
+    def __enter__(self) -> Recording:
+        self._previous = signal.signal(signal.SIGTERM, _terminate)
+        self.place = open_place(self.checked)
+        self._manifest = self._captured()
+        self._describe()
+        self.place.start_shipping()
+        self._announce()
+        self.lap("open")
+        return self
+
+    def _captured(self) -> dict[str, Any]:
+        checked, config = self.checked, self.checked.composed.config
+        name = config.task.data
+        manifest = capture(
+            run_uid=self.place.uid,
+            command=sys.argv,
+            overrides=checked.composed.overrides,
+            config=checked.composed.values,
+            config_digest=config_digest(checked.composed.values),
+            data={
+                name: {
+                    "path": str(checked.catalog.path(name)),
+                    "sha256": checked.catalog.digest(name),
+                }
+            },
+            determinism={**config.determinism.model_dump(), "xla": config.strategy.xla},
+            seed=config.seed,
+            root=checked.project.root,
+        )
+        if manifest["code"].get("dirty"):  # the diff stays on this machine: it may hold secrets
+            self.place.keep("code.diff", git_diff(checked.project.root) or b"")
+        return manifest
+
+    def _describe(self) -> None:
+        """Put on record what is about to run, before it does."""
+        composed, tracker = self.checked.composed, self.place.tracker
+        tracker.params(flatten(composed.values))
+        tracker.tags(
+            {
+                **composed.config.tags,
+                "shackdoo.task": composed.config.task.name,
+                "shackdoo.tag": composed.config.tag,
+                "shackdoo.lineage": self._lineage(),
+                "shackdoo.code": _code(self._manifest["code"]),
+                "shackdoo.config_digest": self._manifest["config_digest"],
+            }
+        )
+        self._attach_text("config.yaml", composed.to_yaml())
+        self._attach_manifest()
+        for name, entry in self._manifest["data"].items():
+            tracker.attach(DataInput(name, entry["sha256"], entry["path"], "training"))
+
+    def _lineage(self) -> str:
+        return " < ".join(parent.__name__ for parent in type(self.checked.task).lineage())
+
+    def _announce(self) -> None:
+        config = self.checked.composed.config
+        self.notice(f"{config.task.name}  run {self.place.uid}")
+        self.notice(f"  lineage   {self._lineage()}")
+        self.notice(f"  tracking  {config.experiment} > {config.tag}, {self.place.where}")
+
+    # ── while it runs ────────────────────────────────────────────────────────────────────────
+
+    def lap(self, name: str) -> None:
+        """Book the seconds since the last lap under ``name``."""
+        now = time.perf_counter()
+        self._seconds[name], self._lap = now - self._lap, now
+
+    def started(self, threads: int) -> None:
+        """Put on record with how many threads TensorFlow computes."""
+        self._manifest["determinism"]["threads_used"] = threads
+        self.lap("import")
+
+    def data(self, dataset: Dataset) -> None:
+        """Put shapes and types of the data on record."""
+        self.lap("preprocessing_train")
+        entry = self._manifest["data"][self.checked.composed.config.task.data]
+        for name in ("train", "validation", "test"):
+            split = getattr(dataset, name)
+            if split is not None:
+                arrays = leaves((split.inputs, split.targets))
+                entry[name] = [f"{array.dtype}{list(array.shape)}" for array in arrays]
+
+    def epoch_started(self, epoch: int, steps: int) -> None:
+        """Show it."""
+        self._progress.epoch_started(epoch, steps)
+
+    def advanced(self, step: int, logs: dict[str, float]) -> None:
+        """Show it."""
+        self._progress.advanced(step, logs)
+
+    def epoch_ended(self, epoch: int, logs: dict[str, float]) -> None:
+        """Journal the epoch's metrics and show them."""
+        self.place.tracker.metrics(logs, step=epoch)
+        for name, value in logs.items():
+            self._history.setdefault(name, []).append(value)
+        self._progress.epoch_ended(epoch, logs)
+
+    def notice(self, text: str) -> None:
+        """Show a line."""
+        self._progress.notice(text)
+
+    # ── results ──────────────────────────────────────────────────────────────────────────────
+
+    def result(self, result: Result, dataset: Dataset) -> None:
+        """Put the results on record: metrics, model, fingerprint, pictures."""
+        self.lap("run")
+        task, tracker = self.checked.task, self.place.tracker
+        tests = {name: v for name, v in result.metrics.items() if name.startswith("test_")}
+        tracker.metrics(tests, step=len(self._history.get("loss", ())))
+        weights = fingerprint({weight.path: weight.numpy() for weight in result.model.weights})
+        tracker.tags({"shackdoo.weights_sha256": weights["sha256"]})
+        self._manifest["results"] = {
+            "weights": weights,
+            "predictions_sha256": result.test and _digest(result.test.predictions),
+            "metrics": result.metrics,
+        }
+        path = self._save_model(result)
+        if result.test is not None and self.checked.composed.config.report.confusion_matrix:
+            counts = task.confusion(dataset, result.test)
+            if counts is not None:
+                self._figure("confusion_matrix", {"counts": counts.tolist()})
+        self._print(result, weights["sha256"], path)
+        self.lap("close")
+
+    def _save_model(self, result: Result) -> Path:
+        path = self.place.model_path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.part.keras")
+        result.model.save(part)
+        part.replace(path)
+        self.place.tracker.attach(
+            Model(
+                path=path,
+                input_shape=(-1, *result.model.input_shape[1:]),
+                input_dtype=_dtype(result.model.inputs[0]),
+                output_shape=(-1, *result.model.output_shape[1:]),
+                output_dtype=_dtype(result.model.outputs[0]),
+                requirements=tuple(f"{name}=={version(name)}" for name in REQUIREMENTS),
+            )
+        )
+        return path
+
+    def _print(self, result: Result, weights: str, model: Path) -> None:
+        shown = {k: v for k, v in result.metrics.items() if k.startswith(("val_", "test_"))}
+        for name, value in sorted(shown.items()):
+            print(f"{name:<15} {value:.4f}")
+        print(f"{'model':<15} {model}")
+        print(f"{'weights sha256':<15} {weights}")
+        print(f"{'run':<15} {self.place.uid}")
+
+    def _figure(self, kind: str, content: dict[str, Any]) -> None:
+        title = f"{self.checked.composed.config.tag}  {self.place.uid[:8]}"
+        self.place.figure(kind, {"title": title, **content})
+
+    # ── closing ──────────────────────────────────────────────────────────────────────────────
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        self._progress.close()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the close is short; let it end
+        status, self.exit_code = _ending(error)
+        if error is not None:
+            self._explain(error, status)
+        if self._history and self.checked.composed.config.report.curves:
+            self._figure("learning_curves", {"history": self._history})
+        self._manifest["seconds"] = self._seconds
+        self._attach_manifest()
+        self.place.close(status)
+        signal.signal(signal.SIGTERM, self._previous)
+        return error is None or isinstance(error, Exception | KeyboardInterrupt | Terminated)
+
+    def _explain(self, error: BaseException, status: str) -> None:
+        """Say what ended the run, to the user and in the record."""
+        if status == "KILLED":
+            self.notice("stopped; the run is closed as KILLED with what it has")
+            return
+        self.place.tracker.tags({"shackdoo.error": f"{type(error).__name__}: {error}"})
+        text = "".join(traceback.format_exception(error))
+        self._attach_text("traceback.txt", text)
+        known = isinstance(error, ShackdooError)
+        self.notice(f"error: {error}" if known else text)
+
+    def _attach_text(self, name: str, text: str) -> None:
+        path = self.place.keep(name, text.encode())
+        if path is not None:
+            self.place.tracker.attach(Artifact(path, ""))
+
+    def _attach_manifest(self) -> None:
+        if self.place.folder is not None:
+            path = self.place.folder / "files" / "manifest.json"
+            write_manifest(self._manifest, path)
+            self.place.tracker.attach(Artifact(path, ""))
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _ending(error: BaseException | None) -> tuple[Any, int]:
+    """Return the run's status and the exit code that fit what ended it."""
+    if error is None:
+        return "FINISHED", 0
+    if isinstance(error, KeyboardInterrupt):
+        return "KILLED", 128 + signal.SIGINT
+    if isinstance(error, Terminated):
+        return "KILLED", 128 + signal.SIGTERM
+    return "FAILED", 1
+
+
+def _code(code: dict[str, Any]) -> str:
+    """Return the commit, marked if the tree differs from it."""
+    commit = code.get("commit")
+    return f"{commit}{'+dirty' if code.get('dirty') else ''}" if commit else "unversioned"
+
+
+def _digest(predictions: Any) -> str:
+    arrays = leaves(predictions)
+    return (
+        array_digest(arrays[0])
+        if len(arrays) == 1
+        else fingerprint({str(place): array for place, array in enumerate(arrays)})["sha256"]
+    )
+
+
+def _dtype(tensor: Any) -> str:
+    return np.dtype(tensor.dtype).name

@@ -16,6 +16,7 @@ from shackdoo.errors import RequestError, TaskError, did_you_mean
 
 if TYPE_CHECKING:
     from shackdoo.catalog import Catalog
+    from shackdoo.commands.recording import Recording
     from shackdoo.config.compose import Composed
     from shackdoo.task import Task
 
@@ -225,12 +226,27 @@ def execute(checked: Checked) -> int:
     """Run the flows of a checked request under a record; return the exit code."""
     from shackdoo.commands.recording import Recording
 
-    with Recording(checked.composed, checked.task, checked.project) as recording:
-        _flows(checked, recording)
+    with Recording(checked) as recording:
+        _run_flows(checked, recording)
     return recording.exit_code
 
 
-def _flows(checked: Checked, recording: object) -> None: ...
+def _run_flows(checked: Checked, recording: Recording) -> None:
+    task, config = checked.task, checked.composed.config
+    checked.catalog.prefetch(config.task.data)  # read while TensorFlow is imported
+    if len(config.flows) > 1:
+        from shackdoo.training.runtime import start_tensorflow
+
+        cache = checked.project.state_dir() / "xla"
+        recording.started(start_tensorflow(config.determinism, config.seed, cache))
+    raw = task.fetch_data()
+    recording.lap("fetch_data")
+    if "preprocessing_train" not in config.flows:
+        return
+    dataset = task.preprocessing_train(raw)
+    recording.data(dataset)
+    if "run" in config.flows:
+        recording.result(task.run(dataset, recording), dataset)
 
 
 def _help(project: Project) -> str:

@@ -1,0 +1,142 @@
+"""Where the record of a run is kept: its folder, its tracker, the way to the store."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import re
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shackdoo.errors import StoreError
+from shackdoo.provenance.redact import without_credentials
+from shackdoo.tracking.journal import Header, JournalTracker, now_ms
+from shackdoo.tracking.memory import MemoryTracker
+from shackdoo.tracking.state import make_run_folder, new_run_uid
+from shackdoo.tracking.store import check_reachable, resolve_uri
+from shackdoo.tracking.tracker import Figure, Tracker
+
+if TYPE_CHECKING:
+    from shackdoo.commands.train import Checked
+    from shackdoo.tracking.tracker import Status
+
+JOINED = "MLFLOW_RUN_ID"  # set by `mlflow run`: the run exists already and is joined
+JOINED_WAIT = 120.0  # seconds; what `mlflow run` starts should be in the store when it returns
+
+
+@dataclass
+class Place:
+    """The place of one run.
+
+    Attributes:
+        uid: names the run on every machine.
+        tracker: takes what is to be recorded.
+        folder: the run's folder with its journal, or None when nothing is recorded.
+        where: the tracking store, for people.
+        model_path: where the trained model goes.
+        report_folder: where pictures go.
+    """
+
+    uid: str
+    tracker: Tracker
+    folder: Path | None
+    where: str
+    wait: float
+    model_path: Path
+    report_folder: Path
+
+    def keep(self, name: str, content: bytes) -> Path | None:
+        """Write a file of the run, readable by its owner only; return its path, if any."""
+        if self.folder is None:
+            return None
+        path = self.folder / "files" / name
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        part = path.with_name(f".{name}.part")
+        part.touch(mode=0o600)
+        part.write_bytes(content)
+        part.replace(path)
+        return path
+
+    def figure(self, kind: str, content: dict[str, Any]) -> None:
+        """Have a picture drawn: by the shipper, or here if nothing is shipped."""
+        file = self.report_folder / f"{kind}.png"
+        data = self.keep(f"{kind}.json", json.dumps(content).encode())
+        if data is not None:
+            self.tracker.attach(Figure(kind, data, file, "report"))
+            return
+        from shackdoo.report.plots import FIGURES
+
+        FIGURES[kind](content, file)
+
+    def start_shipping(self) -> None:
+        """Start the process that carries the journal to the store."""
+        if self.folder is not None:
+            from shackdoo.tracking.shipping import start_shipper
+
+            start_shipper(self.folder)
+
+    def close(self, status: Status) -> None:
+        """End the record; wait for the store as long as the configuration says."""
+        self.tracker.end(status)
+        if self.folder is not None and self.wait:
+            from shackdoo.tracking.shipping import wait_shipped
+
+            wait_shipped(self.folder, self.wait)
+
+
+def open_place(checked: Checked) -> Place:
+    """Return the place of a new run.
+
+    Raises:
+        StoreError: if the store is misnamed, a folder can't be written, or tracking is required
+            and the store doesn't answer.
+    """
+    config, project = checked.composed.config, checked.project
+    uid = new_run_uid()
+    plain_tag = re.sub(r"[^\w.-]", "_", config.tag)
+    name = f"{plain_tag}-{uid[:8]}"
+    model = project.root / "data" / "model" / f"{name}.keras"
+    report = project.root / "data" / "report" / name
+    for folder in (model.parent, report.parent):
+        _check_writable(folder)
+    if not config.tracking.enabled:
+        return Place(uid, MemoryTracker(), None, "nothing is recorded", 0.0, model, report)
+    uri = resolve_uri(config.tracking.uri, project.root)
+    if config.tracking.required:
+        check_reachable(uri)
+    folder = make_run_folder(project.state_dir(), uid)
+    tracker = JournalTracker(folder, _header(checked, uid, name, uri))
+    wait = max(config.tracking.wait, JOINED_WAIT if JOINED in os.environ else 0.0)
+    return Place(uid, tracker, folder, without_credentials(uri), wait, model, report)
+
+
+def _header(checked: Checked, uid: str, name: str, uri: str) -> Header:
+    return Header(
+        run_uid=uid,
+        experiment=checked.composed.config.experiment,
+        run_name=name,
+        tracking_uri=uri,
+        mlflow_run_id=os.environ.get(JOINED),
+        user=getpass.getuser(),
+        source=without_credentials(shlex.join(sys.argv)),
+        project_root=str(checked.project.root),
+        start_time=now_ms(),
+    )
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"The folder {folder} can't be made: {error.strerror}. Models and pictures go there."
+        ) from None
+    if not os.access(folder, os.W_OK):
+        raise StoreError(
+            f"The folder {folder} can't be written. Models and pictures go there; give yourself "
+            f"the right to write it, or set SHACKDOO_ROOT to a project of yours."
+        )

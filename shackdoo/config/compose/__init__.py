@@ -1,0 +1,269 @@
+"""YAML and overrides to one typed configuration. Nothing else in shackdoo knows Hydra."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+import hydra
+import yaml
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+
+from shackdoo.config.compose.refusals import Request, refusal
+from shackdoo.config.explain import explain_validation
+from shackdoo.config.places import Loc, Origin, Override, Source
+from shackdoo.config.project import Project
+from shackdoo.config.schema import Config
+from shackdoo.errors import ConfigError, ShackdooError
+
+VERSION_BASE = "1.3"
+FULL_ERROR = "HYDRA_FULL_ERROR"
+MULTIRUN = {"-m", "--multirun"}
+# What reading and merging files raises: Hydra lets much of it through as it is.
+REFUSED = (
+    HydraException,
+    OmegaConfBaseException,
+    yaml.YAMLError,
+    OSError,
+    ValueError,
+    RecursionError,
+)
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A configuration that has passed its schema.
+
+    Attributes:
+        config: typed and frozen.
+        values: the same as plain mappings, lists and scalars, interpolations resolved: what is
+            recorded.
+        overrides: as typed on the command line.
+    """
+
+    config: Config
+    values: dict[str, Any]
+    overrides: tuple[str, ...]
+    name: str = field(repr=False)
+    project: Project = field(repr=False)
+
+    def to_yaml(self) -> str:
+        """Return ``values`` as YAML text."""
+        return yaml.safe_dump(self.values, sort_keys=False, allow_unicode=True)
+
+    def place(self, loc: Loc) -> str:
+        """Return the override, or the file and line, that sets a key; looked up when asked."""
+        return _origin(self.name, self.overrides, self.project).place(loc)
+
+    def explain(
+        self, error: ValidationError, prefix: tuple[str, ...], known: Iterable[str] = ()
+    ) -> ConfigError:
+        """Return the error to raise for what a model of the part ``prefix`` refuses.
+
+        Args:
+            error: what pydantic raised for the values at ``prefix``.
+            prefix: the part's key, as ``("task", "parameters")``.
+            known: names that the model has.
+        """
+        origin = _origin(self.name, self.overrides, self.project)
+        return explain_validation(error, origin, self.values, prefix, known)
+
+
+class _Behind(SearchPathPlugin):  # type: ignore[misc]  # Hydra's base is untyped
+    """Lets Hydra look into the ``conf`` folders behind the first."""
+
+    folders: ClassVar[tuple[Path, ...]] = ()
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Append the folders; Hydra calls it."""
+        for folder in self.folders:
+            search_path.append("shackdoo", f"file://{folder}")
+
+
+def compose(name: str, overrides: Sequence[str], project: Project) -> Composed:
+    """Return the configuration of one run, checked against its schema.
+
+    Args:
+        name: the root file under ``conf``, without its ending.
+        overrides: ``key=value`` each, in Hydra's grammar.
+        project: whose ``conf`` folders are seen.
+
+    Raises:
+        ConfigError: with the place of the mistake and the way out.
+    """
+    try:
+        values = _values(name, overrides, project)
+    except REFUSED as error:
+        raise _refused(error, name, overrides, project) from error
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        origin = _origin(name, overrides, project)
+        raise explain_validation(error, origin, values) from None
+    ordered = {field.alias or key: values[field.alias or key] for key, field in FIELDS}
+    return Composed(config, ordered, tuple(overrides), name, project)
+
+
+FIELDS = tuple(Config.model_fields.items())
+
+
+def _values(
+    name: str, overrides: Sequence[str], project: Project, resolve: bool = True
+) -> dict[str, Any]:
+    with _hydra(project):
+        composed = hydra.compose(name, list(overrides))
+        values = OmegaConf.to_container(composed, resolve=resolve, throw_on_missing=resolve)
+    return cast("dict[str, Any]", values)
+
+
+@contextlib.contextmanager
+def _hydra(project: Project) -> Iterator[ConfigLoader]:
+    """Let Hydra see the project's folders for a while."""
+    main = _search_path(project)
+    with hydra.initialize_config_dir(str(main), version_base=VERSION_BASE, job_name="shackdoo"):
+        yield GlobalHydra.instance().config_loader()
+
+
+def _search_path(project: Project) -> Path:
+    """Set the search path; return its first folder, the one Hydra has to be told."""
+    if not project.conf_dirs:
+        raise ConfigError(
+            f"No conf/ in {project.root}. Run shackdoo in a project (a folder with MLproject and "
+            f"conf/), or set SHACKDOO_ROOT to one."
+        )
+    main, *behind = project.conf_dirs
+    _Behind.folders = tuple(behind)
+    plugins = Plugins.instance()
+    if _Behind not in plugins.discover(SearchPathPlugin):
+        plugins.register(_Behind)
+    return main
+
+
+def _refused(
+    error: Exception, name: str, overrides: Sequence[str], project: Project
+) -> ConfigError:
+    def known(chosen: Sequence[str]) -> dict[str, Any]:
+        return _values(name, chosen, project, resolve=False)
+
+    parsed = _overrides(overrides)
+    origin = _origin(name, overrides, project)
+    return ConfigError(refusal(error, Request(name, tuple(overrides), parsed, origin, known)))
+
+
+def _origin(name: str, overrides: Sequence[str], project: Project) -> Origin:
+    return Origin(project, _sources(name, overrides, project), _overrides(overrides))
+
+
+def _overrides(overrides: Sequence[str]) -> tuple[Override, ...]:
+    """Return the overrides that can be read."""
+    parsed = []
+    for text in overrides:
+        with contextlib.suppress(HydraException, ValueError):
+            (one,) = OverridesParser.create().parse_overrides([text])
+            value = None if one.is_sweep_override() else one.value()
+            parsed.append(Override(tuple(one.key_or_group.split(".")), value, text))
+    return tuple(parsed)
+
+
+def _sources(name: str, overrides: Sequence[str], project: Project) -> tuple[Source, ...]:
+    """Return the files in the order of merging; the root file alone if Hydra can't tell."""
+    try:
+        with _hydra(project) as loader:
+            found = loader.compute_defaults_list(name, list(overrides), RunMode.RUN).defaults
+    except REFUSED:
+        return tuple(Source(path, ()) for path in _files(project, name))
+    return tuple(
+        Source(path, tuple(default.package.split(".")) if default.package else ())
+        for default in found
+        for path in _files(project, default.config_path)
+    )
+
+
+def _files(project: Project, name: str) -> list[Path]:
+    """Return the file of a config's name: the first there is, or none if it is Hydra's own."""
+    candidates = (folder / f"{name}.yaml" for folder in project.conf_dirs)
+    return [path for path in candidates if path.is_file()][:1]
+
+
+def run_hydra(
+    name: str, arguments: Sequence[str], job: Callable[[Composed], object], project: Project
+) -> None:
+    """Let Hydra serve a command line with flags of its own, ``--multirun`` above all.
+
+    Hydra writes no file and no folder. With ``--multirun`` every job runs, also after one that
+    failed.
+
+    Args:
+        name: the root file under ``conf``, without its ending.
+        arguments: the command line.
+        job: called for each configuration that Hydra makes of it.
+        project: whose ``conf`` folders are seen.
+
+    Raises:
+        ConfigError: with the place of the mistake and the way out.
+        ShackdooError: what a job raised; of several, one that names them all.
+    """
+    failed: list[tuple[str, ShackdooError]] = []
+
+    def run(_: DictConfig) -> None:
+        overrides = list(HydraConfig.get().overrides.task)
+        try:
+            job(compose(name, overrides, project))
+        except ShackdooError as error:
+            failed.append((" ".join(overrides), error))
+
+    main = _search_path(project)
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            with _command_line([*arguments, *_sweep_dir(arguments, scratch)]):
+                hydra.main(VERSION_BASE, str(main), name)(run)()
+        except REFUSED as error:
+            raise _refused(error, name, _plain(arguments), project) from error
+    if failed:
+        raise _all(failed)
+
+
+def _sweep_dir(arguments: Sequence[str], folder: str) -> list[str]:
+    """Keep the record that Hydra makes of a sweep out of the working directory."""
+    return [f"hydra.sweep.dir='{folder}'"] if MULTIRUN & set(arguments) else []
+
+
+@contextlib.contextmanager
+def _command_line(arguments: Sequence[str]) -> Iterator[None]:
+    """Hand Hydra its arguments, and let it raise what it would print itself."""
+    argv, full_error = sys.argv, os.environ.get(FULL_ERROR, "")
+    sys.argv = [argv[0], *arguments]
+    os.environ[FULL_ERROR] = "1"
+    try:
+        yield
+    finally:
+        sys.argv, os.environ[FULL_ERROR] = argv, full_error
+
+
+def _plain(arguments: Sequence[str]) -> list[str]:
+    return [argument for argument in arguments if not argument.startswith("-")]
+
+
+def _all(failed: Sequence[tuple[str, ShackdooError]]) -> ShackdooError:
+    (_, first), *more = failed
+    if not more:
+        return first
+    lines = (f"{overrides}: {error}" for overrides, error in failed)
+    return type(first)(f"{len(failed)} jobs failed.\n" + "\n".join(lines))

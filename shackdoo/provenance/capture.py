@@ -1,0 +1,67 @@
+"""The manifest: all a run is made of, captured before it starts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from shackdoo.provenance import environment, git, machine
+from shackdoo.provenance.redact import redacted
+
+SCHEMA_VERSION = 1
+
+
+def capture(
+    *,
+    run_uid: str,
+    command: Sequence[str],
+    overrides: Sequence[str],
+    config: Mapping[str, Any],
+    config_digest: str,
+    data: Mapping[str, Any],
+    determinism: Mapping[str, Any],
+    seed: int,
+    root: Path,
+) -> dict[str, Any]:
+    """Return the manifest of a run that is about to start.
+
+    Args:
+        run_uid: the run's name on every machine.
+        command: the program and its arguments.
+        overrides: of the configuration, as typed.
+        config: the composed configuration.
+        config_digest: of all in it that can change the bits of a result.
+        data: name of each data set to its path and sha256.
+        determinism: the switches of the run.
+        seed: of the run.
+        root: the project whose code is run.
+
+    Returns:
+        JSON-ready; credentials in URLs are redacted.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run_uid": run_uid,
+        "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "command": redacted(list(command)),
+        "overrides": redacted(list(overrides)),
+        "config": redacted(dict(config)),
+        "config_digest": config_digest,
+        "code": git.describe(root),
+        "data": {name: dict(entry) for name, entry in data.items()},
+        "environment": environment.describe(root),
+        "machine": machine.describe(),
+        "determinism": dict(determinism),
+        "seed": seed,
+    }
+
+
+def write_manifest(manifest: Mapping[str, Any], path: Path) -> None:
+    """Write the manifest as JSON, readable by its owner only; the file is whole or absent."""
+    part = path.with_name(f".{path.name}.part")
+    part.touch(mode=0o600)
+    part.write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
+    part.replace(path)

@@ -1,0 +1,41 @@
+"""The software a run is computed with."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import sys
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+from shackdoo.provenance.redact import redacted
+
+LOCKS = ("requirements.lock", "requirements-gpu.lock")
+IMAGE = "SHACKDOO_IMAGE"  # set in our container images to their id
+MATTERS = ("TF_", "XLA_", "KERAS_", "OMP_", "MKL_", "ONEDNN_", "CUDA_", "CUBLAS_", "PYTHONHASHSEED")
+
+
+def describe(root: Path) -> dict[str, Any]:
+    """Return Python, every installed package with its version, lock files, image, variables."""
+    return {
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "executable": sys.executable,
+        "packages": _packages(),
+        "lock": {name: _sha256(root / name) for name in LOCKS if (root / name).is_file()},
+        "image": os.environ.get(IMAGE),
+        "variables": redacted(
+            {k: v for k, v in sorted(os.environ.items()) if k.startswith(MATTERS)}
+        ),
+    }
+
+
+def _packages() -> dict[str, str]:
+    found = {dist.name: dist.version for dist in distributions() if dist.name}
+    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,75 @@
+"""The state of the code, as git tells it. Without git, or outside a repository: nulls."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from shackdoo.provenance.redact import without_credentials
+
+DIFF = ("diff", "--binary", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD", "--")
+
+
+def describe(root: Path) -> dict[str, Any]:
+    """Return commit, branch, remote, and whether the tree differs from the commit.
+
+    Returns:
+        ``root``, ``commit``, ``branch``, ``remote`` (without credentials), ``dirty``,
+        ``untracked`` (names of files that git neither tracks nor ignores), ``diff_sha256``;
+        null where there is none or git can't tell.
+    """
+    answers = _answers(
+        root,
+        ("status", "--porcelain=v2", "--branch", "--untracked-files=all", "-z"),
+        ("remote", "get-url", "origin"),
+        DIFF,
+    )
+    status, remote, diff = answers
+    if status is None:
+        return dict.fromkeys(
+            ("root", "commit", "branch", "remote", "dirty", "untracked", "diff_sha256")
+        ) | {"root": str(root)}
+    lines = status.decode(errors="surrogateescape").split("\0")
+    heads = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# branch."))
+    untracked = [line[2:] for line in lines if line.startswith("? ")]
+    changed = any(line[:1] in ("1", "2", "u") for line in lines)
+    commit = heads.get("branch.oid")
+    return {
+        "root": str(root),
+        "commit": None if commit == "(initial)" else commit,
+        "branch": heads.get("branch.head"),
+        "remote": without_credentials(remote.decode().strip()) if remote else None,
+        "dirty": changed or bool(untracked),
+        "untracked": untracked,
+        "diff_sha256": hashlib.sha256(diff).hexdigest() if diff else None,
+    }
+
+
+def git_diff(root: Path) -> bytes | None:
+    """Return the difference between the commit and the tracked files, staged or not."""
+    (diff,) = _answers(root, DIFF)
+    return diff or None
+
+
+def _answers(root: Path, *commands: tuple[str, ...]) -> list[bytes | None]:
+    """Run git commands at once; an answer is None where the command fails or git is missing."""
+    running = []
+    for command in commands:
+        try:
+            running.append(
+                subprocess.Popen(
+                    ["git", "--no-optional-locks", "-C", str(root), *command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                )
+            )
+        except OSError:
+            return [None] * len(commands)
+    outputs = [process.communicate()[0] for process in running]
+    return [
+        output if process.returncode == 0 else None
+        for process, output in zip(running, outputs, strict=True)
+    ]

@@ -1,0 +1,24 @@
+"""Credentials in URLs stay on the machine: they never enter a record."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*://)[^/\s@'\"]*@")
+
+
+def without_credentials(text: str) -> str:
+    """Return ``text`` with ``user:password@`` of every URL in it replaced by ``***@``."""
+    return _CREDENTIALS.sub(r"\g<scheme>***@", text)
+
+
+def redacted(value: Any) -> Any:
+    """Return nested mappings and lists with :func:`without_credentials` applied to all text."""
+    if isinstance(value, str):
+        return without_credentials(value)
+    if isinstance(value, dict):
+        return {key: redacted(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [redacted(part) for part in value]
+    return value

@@ -1,0 +1,71 @@
+"""What the training process needs of the shipper: start it, look at how far it is, wait for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+SHIPPING = "shipping.json"
+SHIPPER_LOG = "shipper.log"
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Shipping:
+    """How far the journal of a run has been carried.
+
+    Attributes:
+        offset: bytes of the journal that the store has.
+        done: whether the store has all of it, the run's end included.
+        mlflow_run_id: the run in the store, or None before it exists.
+        error: why the last attempt failed, in one line, or None.
+    """
+
+    offset: int = 0
+    done: bool = False
+    mlflow_run_id: str | None = None
+    error: str | None = None
+
+
+def read_shipping(folder: Path) -> Shipping:
+    """Return how far the run in ``folder`` has been carried."""
+    path = folder / SHIPPING
+    if not path.exists():
+        return Shipping()
+    return Shipping(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def write_shipping(folder: Path, shipping: Shipping) -> None:
+    """Put on disk how far the run has been carried; the file is whole at any moment."""
+    part = folder / f".{SHIPPING}.part"
+    part.write_text(json.dumps(asdict(shipping)), encoding="utf-8")
+    part.replace(folder / SHIPPING)
+
+
+def start_shipper(folder: Path) -> None:
+    """Start the process that carries this run's journal; it outlives the caller."""
+    log = os.open(folder / SHIPPER_LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        subprocess.Popen(
+            [sys.executable, "-m", "shackdoo.cli", "sync", "--follow", folder.name],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C in the terminal is the training's, not the shipper's
+            env={**os.environ, "SHACKDOO_STATE": str(folder.parent.parent)},
+        )
+    finally:
+        os.close(log)
+
+
+def wait_shipped(folder: Path, seconds: float) -> Shipping:
+    """Wait until the run is in the store, at most so many seconds; return how far it is."""
+    end = time.monotonic() + seconds
+    while not (shipping := read_shipping(folder)).done and time.monotonic() < end:
+        time.sleep(POLL_SECONDS)
+    return shipping

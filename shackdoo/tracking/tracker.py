@@ -1,0 +1,78 @@
+"""The small interface to whatever records a run, and what can be attached to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file of the run; ``folder`` is where it stands among the artifacts, ``""`` at the top.
+
+    The same name again replaces the file.
+    """
+
+    path: Path
+    folder: str
+
+
+@dataclass(frozen=True)
+class DataInput:
+    """A data set the run reads: its catalog name, the sha256 of the whole file, and its place."""
+
+    name: str
+    sha256: str
+    source: str
+    context: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model as a ``.keras`` file, with its signature and pinned requirements.
+
+    Shapes have -1 for the batch; dtypes are NumPy's names; requirements are ``name==version``.
+    """
+
+    path: Path
+    input_shape: tuple[int, ...]
+    input_dtype: str
+    output_shape: tuple[int, ...]
+    output_dtype: str
+    requirements: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture still to be drawn: ``kind`` from the JSON file ``data`` into the PNG ``file``."""
+
+    kind: str
+    data: Path
+    file: Path
+    folder: str
+
+
+Attachment = Artifact | DataInput | Model | Figure
+
+
+class Tracker(Protocol):
+    """Records one run. A call returns when the record would survive the death of the process."""
+
+    def params(self, values: Mapping[str, object]) -> None:
+        """Record parameters: dotted key to value. A key is recorded once."""
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Record metrics at a step, each (name, step) once."""
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Record tags; the last value of a tag counts."""
+
+    def attach(self, item: Attachment) -> None:
+        """Record a file, a data set, a model or a picture. The file is read before it returns."""
+
+    def end(self, status: Status) -> None:
+        """Close the record. Nothing may be recorded afterwards."""
