@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt  # noqa: F401
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from shackdoo.errors import DataError, TaskError
 from shackdoo.training.dataset import Dataset, Split, hold_out
@@ -188,7 +188,8 @@ class Task:
         Returns:
             int64 of shape ``(classes, classes)``: row = true, column = predicted.
         """
-        scores, targets = test.predictions, dataset.test and dataset.test.targets
+        scores: Any = test.predictions
+        targets: Any = dataset.test.targets if dataset.test is not None else None
         if not _classifies(scores, targets):
             return None
         classes = scores.shape[1]

@@ -16,12 +16,14 @@ from shackdoo.errors import StoreError
 from shackdoo.provenance.redact import without_credentials
 from shackdoo.tracking.journal import Header, JournalTracker, now_ms
 from shackdoo.tracking.memory import MemoryTracker
+from shackdoo.tracking.shipping import read_shipping, start_shipper, wait_shipped
 from shackdoo.tracking.state import make_run_folder, new_run_uid
 from shackdoo.tracking.store import check_reachable, resolve_uri
 from shackdoo.tracking.tracker import Figure, Tracker
 
 if TYPE_CHECKING:
     from shackdoo.commands.train import Checked
+    from shackdoo.config.project import Project
     from shackdoo.tracking.tracker import Status
 
 JOINED = "MLFLOW_RUN_ID"  # set by `mlflow run`: the run exists already and is joined
@@ -75,16 +77,16 @@ class Place:
     def start_shipping(self) -> None:
         """Start the process that carries the journal to the store."""
         if self.folder is not None:
-            from shackdoo.tracking.shipping import start_shipper
-
             start_shipper(self.folder)
+
+    def trouble(self) -> str | None:
+        """Return why the store could not be reached, if that is so at this moment."""
+        return None if self.folder is None else read_shipping(self.folder).error
 
     def close(self, status: Status) -> None:
         """End the record; wait for the store as long as the configuration says."""
         self.tracker.end(status)
         if self.folder is not None and self.wait:
-            from shackdoo.tracking.shipping import wait_shipped
-
             wait_shipped(self.folder, self.wait)
 
 
@@ -114,16 +116,33 @@ def open_place(checked: Checked) -> Place:
     return Place(uid, tracker, folder, without_credentials(uri), wait, model, report)
 
 
+def close_joined_as_failed(project: Project, message: str) -> None:
+    """Close the run that ``mlflow run`` has opened already, with the mistake as a tag."""
+    uid = new_run_uid()
+    uri = resolve_uri(None, project.root)
+    folder = make_run_folder(project.state_dir(), uid)
+    tracker = JournalTracker(folder, _header_of("", uid, "", uri, project))
+    tracker.tags({"shackdoo.error": message})
+    tracker.end("FAILED")
+    start_shipper(folder)
+    wait_shipped(folder, JOINED_WAIT)
+
+
 def _header(checked: Checked, uid: str, name: str, uri: str) -> Header:
+    experiment = checked.composed.config.experiment
+    return _header_of(experiment, uid, name, uri, checked.project)
+
+
+def _header_of(experiment: str, uid: str, name: str, uri: str, project: Project) -> Header:
     return Header(
         run_uid=uid,
-        experiment=checked.composed.config.experiment,
+        experiment=experiment,
         run_name=name,
         tracking_uri=uri,
         mlflow_run_id=os.environ.get(JOINED),
         user=getpass.getuser(),
         source=without_credentials(shlex.join(sys.argv)),
-        project_root=str(checked.project.root),
+        project_root=str(project.root),
         start_time=now_ms(),
     )
 

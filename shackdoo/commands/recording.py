@@ -22,7 +22,7 @@ from shackdoo.errors import ShackdooError
 from shackdoo.provenance.capture import capture, write_manifest
 from shackdoo.provenance.fingerprint import array_digest, fingerprint
 from shackdoo.provenance.git import git_diff
-from shackdoo.tracking.tracker import Artifact, DataInput, Model
+from shackdoo.tracking.tracker import Artifact, DataInput, Model, Tensor
 from shackdoo.training.dataset import leaves
 from shackdoo.training.progress import Progress
 
@@ -54,6 +54,7 @@ class Recording:
         self._seconds: dict[str, float] = {}
         self._progress = Progress(checked.task.parameters.epochs)
         self._lap = time.perf_counter()
+        self._warned = False
 
     # ── opening ──────────────────────────────────────────────────────────────────────────────
 
@@ -154,6 +155,16 @@ class Recording:
         for name, value in logs.items():
             self._history.setdefault(name, []).append(value)
         self._progress.epoch_ended(epoch, logs)
+        self._warn()
+
+    def _warn(self) -> None:
+        """Say once that the store fails, and what to do."""
+        if not self._warned and (trouble := self.place.trouble()):
+            self._warned = True
+            self.notice(
+                f"warning: the tracking store fails: {trouble}. The run is recorded on this disk "
+                f"all the same; `shackdoo sync` ships what is left."
+            )
 
     def notice(self, text: str) -> None:
         """Show a line."""
@@ -191,10 +202,8 @@ class Recording:
         self.place.tracker.attach(
             Model(
                 path=path,
-                input_shape=(-1, *result.model.input_shape[1:]),
-                input_dtype=_dtype(result.model.inputs[0]),
-                output_shape=(-1, *result.model.output_shape[1:]),
-                output_dtype=_dtype(result.model.outputs[0]),
+                inputs=_tensors(result.model.inputs),
+                outputs=_tensors(result.model.outputs),
                 requirements=tuple(f"{name}=={version(name)}" for name in REQUIREMENTS),
             )
         )
@@ -230,6 +239,7 @@ class Recording:
         self._manifest["seconds"] = self._seconds
         self._attach_manifest()
         self.place.close(status)
+        self._warn()
         signal.signal(signal.SIGTERM, self._previous)
         return error is None or isinstance(error, Exception | KeyboardInterrupt | Terminated)
 
@@ -286,5 +296,13 @@ def _digest(predictions: Any) -> str:
     )
 
 
-def _dtype(tensor: Any) -> str:
-    return np.dtype(tensor.dtype).name
+def _tensors(tensors: list[Any]) -> tuple[Tensor, ...]:
+    alone = len(tensors) == 1
+    return tuple(
+        Tensor(
+            None if alone else tensor.name,
+            np.dtype(tensor.dtype).name,
+            tuple(-1 if size is None else size for size in tensor.shape),
+        )
+        for tensor in tensors
+    )

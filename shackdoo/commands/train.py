@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from shackdoo.config.project import Project, find_project, load_dotenv
-from shackdoo.errors import RequestError, TaskError, did_you_mean
+from shackdoo.errors import RequestError, StoreError, TaskError, did_you_mean
 
 if TYPE_CHECKING:
     from shackdoo.catalog import Catalog
@@ -41,7 +42,6 @@ Your own settings: conf/local/default.yaml and .env. Result on stdout, the rest 
 
 # What only Hydra itself serves.
 HYDRA_FLAGS = {"-m", "--multirun", "-i", "--info", "--hydra-help", "-sc", "--shell-completion"}
-JOINED = "MLFLOW_RUN_ID"  # set by `mlflow run`: the run exists already and is joined
 
 
 def main(argv: Sequence[str]) -> int:
@@ -57,10 +57,11 @@ def main(argv: Sequence[str]) -> int:
     try:
         return _train(arguments, project)
     except RequestError as error:
-        if JOINED in os.environ:
-            from shackdoo.commands.recording import close_joined_as_failed
+        from shackdoo.commands.record_place import JOINED, close_joined_as_failed
 
-            close_joined_as_failed(project, str(error))
+        if JOINED in os.environ:
+            with contextlib.suppress(StoreError):  # it may be the store that is misnamed
+                close_joined_as_failed(project, str(error))
         raise
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import sys
 from importlib.metadata import distributions
 from pathlib import Path
@@ -14,6 +15,7 @@ from shackdoo.provenance.redact import redacted
 
 LOCKS = ("requirements.lock", "requirements-gpu.lock")
 IMAGE = "SHACKDOO_IMAGE"  # set in our container images to their id
+FIELD = re.compile(r"^(Name|Version):[ \t]*(\S+)", re.MULTILINE)
 MATTERS = ("TF_", "XLA_", "KERAS_", "OMP_", "MKL_", "ONEDNN_", "CUDA_", "CUBLAS_", "PYTHONHASHSEED")
 
 
@@ -33,7 +35,13 @@ def describe(root: Path) -> dict[str, Any]:
 
 
 def _packages() -> dict[str, str]:
-    found = {dist.name: dist.version for dist in distributions() if dist.name}
+    found: dict[str, str] = {}
+    for distribution in distributions():
+        # Only the two lines are read: a whole parse of some hundred files takes longer than git.
+        text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+        fields = dict(FIELD.findall(text.split("\n\n", 1)[0]))
+        if len(fields) == len(("Name", "Version")):
+            found.setdefault(fields["Name"], fields["Version"])  # the first is what gets imported
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 

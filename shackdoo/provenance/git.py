@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from shackdoo.provenance.redact import without_credentials
 
-DIFF = ("diff", "--binary", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD", "--")
+STATUS = ("status", "--porcelain=v2", "--branch", "--untracked-files=all", "--no-renames", "-z")
+# Spelled out, so that no setting of the user's git makes a diff that can't be applied.
+DIFF = (
+    *("diff", "--binary", "--no-ext-diff", "--no-textconv", "--no-color", "--no-relative"),
+    *("--src-prefix=a/", "--dst-prefix=b/", "HEAD", "--"),
+)
 
 
 def describe(root: Path) -> dict[str, Any]:
@@ -20,27 +26,21 @@ def describe(root: Path) -> dict[str, Any]:
         ``untracked`` (names of files that git neither tracks nor ignores), ``diff_sha256``;
         null where there is none or git can't tell.
     """
-    answers = _answers(
-        root,
-        ("status", "--porcelain=v2", "--branch", "--untracked-files=all", "-z"),
-        ("remote", "get-url", "origin"),
-        DIFF,
-    )
-    status, remote, diff = answers
+    status, remote, diff = _answers(root, STATUS, ("remote", "get-url", "origin"), DIFF)
     if status is None:
         return dict.fromkeys(
             ("root", "commit", "branch", "remote", "dirty", "untracked", "diff_sha256")
         ) | {"root": str(root)}
-    lines = status.decode(errors="surrogateescape").split("\0")
+    lines = os.fsdecode(status).split("\0")
     heads = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# branch."))
     untracked = [line[2:] for line in lines if line.startswith("? ")]
     changed = any(line[:1] in ("1", "2", "u") for line in lines)
-    commit = heads.get("branch.oid")
+    commit, branch = heads.get("branch.oid"), heads.get("branch.head")
     return {
         "root": str(root),
         "commit": None if commit == "(initial)" else commit,
-        "branch": heads.get("branch.head"),
-        "remote": without_credentials(remote.decode().strip()) if remote else None,
+        "branch": None if branch == "(detached)" else branch,
+        "remote": without_credentials(os.fsdecode(remote).strip()) if remote else None,
         "dirty": changed or bool(untracked),
         "untracked": untracked,
         "diff_sha256": hashlib.sha256(diff).hexdigest() if diff else None,

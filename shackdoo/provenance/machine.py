@@ -20,7 +20,7 @@ def describe() -> dict[str, Any]:
         "system": platform.platform(),
         "architecture": platform.machine(),
         "cpu": cpu.get("model name") or platform.processor() or None,
-        "cpu_flags": sorted(cpu.get("flags", "").split()),
+        "cpu_flags": sorted((cpu.get("flags") or cpu.get("Features") or "").split()),
         "cores": os.cpu_count(),
         "memory": _memory(),
         "gpus": _gpus(),

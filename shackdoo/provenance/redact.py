@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*://)[^/\s@'\"]*@")
+# A password may hold a bare @, and in the URLs of databases a bare /; host:8080/a@b has neither.
+_CREDENTIALS = re.compile(
+    r"(?P<scheme>[A-Za-z][\w+.-]*://)(?:[^/\s@:]*:(?!\d*/)[^\s@]*@)?(?:[^/\s]*@)?"
+)
 
 
 def without_credentials(text: str) -> str:

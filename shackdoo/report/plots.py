@@ -27,7 +27,7 @@ def learning_curves(content: Mapping[str, Any], path: Path) -> None:
     history: Mapping[str, Sequence[float]] = content["history"]
     names = [n for n in history if not n.startswith("val_") and n not in NOT_CURVES]
     figure = Figure(figsize=(4.6 * len(names), 3.6), layout="constrained")
-    figure.suptitle(content["title"])
+    figure.suptitle(content["title"], parse_math=False)
     for panel, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names, strict=True):
         _curve(panel, name, history)
     _save(figure, path)
@@ -54,8 +54,13 @@ def confusion_matrix(content: Mapping[str, Any], path: Path) -> None:
     Args:
         content: ``title`` and ``counts``: ``(classes, classes)`` integers.
         path: the PNG file.
+
+    Raises:
+        ValueError: if the counts are not square, or one is negative.
     """
     counts = np.asarray(content["counts"], dtype=np.int64)
+    if counts.ndim != 2 or len(counts) != counts.shape[1] or (counts < 0).any():
+        raise ValueError(f"counts of shape {counts.shape} are no confusion matrix")
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     classes = len(counts)
     size = max(4.0, 0.55 * classes)
@@ -68,7 +73,8 @@ def confusion_matrix(content: Mapping[str, Any], path: Path) -> None:
             text = str(counts[row, column])
             panel.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
     right = np.trace(counts) / max(counts.sum(), 1)
-    panel.set_title(f"{content['title']}\n{right:.2%} of {counts.sum():,} right")
+    title = f"{content['title']}\n{right:.2%} of {counts.sum():,} right"
+    panel.set_title(title, parse_math=False)
     panel.set_xlabel("predicted class")
     panel.set_ylabel("true class")
     panel.set_xticks(range(classes))
@@ -86,5 +92,8 @@ def _save(figure: Figure, path: Path) -> None:
     """Write the PNG so that it is whole or absent."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    figure.savefig(part, format="png", dpi=DPI)
-    part.replace(path)
+    try:
+        figure.savefig(part, format="png", dpi=DPI)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -167,16 +167,15 @@ def _save_pyfunc(entry: Entry, keras_file: Path, folder: Path, model: Any, run_i
     from mlflow.models import Model, ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    def schema(side: str) -> Schema:
-        spec = TensorSpec(np.dtype(entry[f"{side}_dtype"]), tuple(entry[f"{side}_shape"]))
-        return Schema([spec])
+    def schema(tensors: list[Entry]) -> Schema:
+        return Schema([TensorSpec(np.dtype(t["dtype"]), t["shape"], t["name"]) for t in tensors])
 
     named = _named(keras_file, folder.parent / "model.keras")
     mlflow.pyfunc.save_model(
         path=str(folder),
         python_model=str(MODEL_CODE),
         artifacts={"model": str(named)},
-        signature=ModelSignature(schema("input"), schema("output")),
+        signature=ModelSignature(schema(entry["inputs"]), schema(entry["outputs"])),
         pip_requirements=[f"mlflow=={mlflow.__version__}", *entry["requirements"]],
         mlflow_model=Model(
             artifact_path=model.artifact_location,

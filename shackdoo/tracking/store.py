@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -72,13 +74,20 @@ def check_reachable(uri: str) -> None:
         raise StoreError(_unreachable(uri, reason)) from None
 
 
-def _ask_server(uri: str) -> None:
-    request = urllib.request.Request(f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/search")
+def request_to(url: str, query: Mapping[str, object]) -> urllib.request.Request:
+    """Return a POST to an MLflow server, with the credentials of the environment."""
+    request = urllib.request.Request(url, data=json.dumps(query).encode())  # noqa: S310  # http
     request.add_header("Content-Type", "application/json")
     if authorization := _authorization():
         request.add_header("Authorization", authorization)
+    return request
+
+
+def _ask_server(uri: str) -> None:
+    url = f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/search"
+    request = request_to(url, {"max_results": 1})
     try:
-        with urllib.request.urlopen(request, data=b'{"max_results": 1}', timeout=ANSWER_SECONDS):
+        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS):  # noqa: S310  # http
             return
     except urllib.error.HTTPError as error:
         answer = error.read(200).decode(errors="replace").strip()

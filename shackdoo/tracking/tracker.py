@@ -32,17 +32,24 @@ class DataInput:
 
 
 @dataclass(frozen=True)
-class Model:
-    """A trained model as a ``.keras`` file, with its signature and pinned requirements.
+class Tensor:
+    """An input or output of a model; the batch is -1 in its shape, the dtype is NumPy's name.
 
-    Shapes have -1 for the batch; dtypes are NumPy's names; requirements are ``name==version``.
+    ``name`` is None if it is the only one.
     """
 
+    name: str | None
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model as a ``.keras`` file, with its signature and ``name==version`` packages."""
+
     path: Path
-    input_shape: tuple[int, ...]
-    input_dtype: str
-    output_shape: tuple[int, ...]
-    output_dtype: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
     requirements: tuple[str, ...]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Never, TextIO
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -16,7 +16,7 @@ class Progress:
         """Write to ``stream`` (standard error if None) about a training of so many epochs."""
         self.epochs = epochs
         self.stream = stream or sys.stderr
-        self._bar: tqdm[object] | None = None
+        self._bar: tqdm[Never] | None = None
 
     def epoch_started(self, epoch: int, steps: int) -> None:
         """Open a bar, if somebody is looking."""

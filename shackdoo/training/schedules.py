@@ -12,10 +12,8 @@ from typing import Any
 import keras
 from keras import ops
 
-Schedule = keras.optimizers.schedules.LearningRateSchedule
 
-
-class _Shape(Schedule):  # type: ignore[misc]  # Keras is untyped
+class _Shape(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]  # untyped
     """A factor between 0 and 1 along the training, times the peak."""
 
     def __init__(self, peak: float, total_steps: int, **shape: float) -> None:

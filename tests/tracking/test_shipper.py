@@ -22,7 +22,7 @@ from shackdoo.tracking.journal import JournalTracker
 from shackdoo.tracking.shipper import ship
 from shackdoo.tracking.shipping import read_shipping
 from shackdoo.tracking.state import close_if_dead, read_run
-from shackdoo.tracking.tracker import Artifact, DataInput, Figure, Model
+from shackdoo.tracking.tracker import Artifact, DataInput, Figure, Model, Tensor
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow", "ignore::UserWarning:keras")
 
@@ -101,8 +101,9 @@ def test_model_and_pictures(
     model.save(tmp_path / "tiny.keras")
     (tmp_path / "curve.json").write_text(json.dumps({"points": [1, 2]}))
     folder, tracker = open_run(tracking_uri=store_uri)
-    signature = ((-1, 3), "float32", (-1, 2), "float32")
-    tracker.attach(Model(tmp_path / "tiny.keras", *signature, (f"keras=={keras.__version__}",)))
+    inputs, outputs = Tensor(None, "float32", (-1, 3)), Tensor(None, "float32", (-1, 2))
+    pins = (f"keras=={keras.__version__}",)
+    tracker.attach(Model(tmp_path / "tiny.keras", (inputs,), (outputs,), pins))
     picture = tmp_path / "report" / "curve.png"
     tracker.attach(Figure("curve", tmp_path / "curve.json", picture, "report"))
     tracker.end("FINISHED")

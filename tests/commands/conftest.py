@@ -1,0 +1,42 @@
+"""A project of the test's own, with a store and a state folder of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def own_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project: what it does not have comes from shackdoo itself."""
+    root = tmp_path / "project"
+    (root / "conf" / "task").mkdir(parents=True)
+    (root / "MLproject").write_text("name: own\n")
+    monkeypatch.setenv("SHACKDOO_ROOT", str(root))
+    monkeypatch.setenv("SHACKDOO_STATE", str(tmp_path / "state"))
+    for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"):
+        monkeypatch.delenv(variable, raising=False)
+    return root
+
+
+@pytest.fixture
+def shackdoo(own_project: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the program as a user does, in a process of its own."""
+
+    def run(*arguments: str, **environment: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "shackdoo.cli", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            cwd=own_project.parent,
+            env={**os.environ, **environment},
+        )
+
+    return run
