@@ -37,7 +37,15 @@ class ConfigError(RequestError):
 
 
 class TaskError(RequestError):
-    """A task's class or its parameters are wrong."""
+    """A task's class or its parameters are wrong.
+
+    Attributes:
+        key: dotted key of the value that is wrong, if it is one: its place is looked up and told.
+    """
+
+    def __init__(self, message: str, key: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 class CatalogError(RequestError):

@@ -114,7 +114,8 @@ class Task:
             raise TaskError(
                 f"task.parameters.batch_size is {self.parameters.batch_size}, but "
                 f"'{self.config.task.data}' has {left} training examples "
-                f"({examples} less those held out for validation). Choose at most {left}."
+                f"({examples} less those held out for validation). Choose at most {left}.",
+                key="task.parameters.batch_size",
             )
 
     def splits(self, raw: Any) -> tuple[Split, Split | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,9 @@ class DataFile:
 
     def verify(self) -> None:
         """Raise a CatalogError unless the file can be read and is the pinned one, if any is."""
-        found = self.digest()
+        self._check(self.digest())
+
+    def _check(self, found: str) -> None:
         if self.sha256 in (None, found):
             return
         again = f"Delete it to have it fetched from {self.source}" if self.source else "Restore it"
@@ -79,10 +82,10 @@ class DataFile:
         self.verify()
 
     def read(self, file_format: str) -> Any:
-        """Return the decoded content.
+        """Return the decoded content; the very bytes that are decoded have been verified.
 
         Raises:
-            CatalogError: if the file can't be read.
+            CatalogError: if the file can't be read or isn't the pinned one.
             DataError: if its content isn't what the format says.
         """
         from shackdoo.catalog.formats import decode
@@ -91,6 +94,7 @@ class DataFile:
             content = self.path.read_bytes()
         except OSError as error:
             raise self._unreadable(error) from None
+        self._check(hashlib.sha256(content).hexdigest())
         return decode(content, file_format, str(self.path))
 
     def _key(self, key: str) -> str:

@@ -122,7 +122,7 @@ def close_joined_as_failed(project: Project, message: str) -> None:
     uri = resolve_uri(None, project.root)
     folder = make_run_folder(project.state_dir(), uid)
     tracker = JournalTracker(folder, _header_of("", uid, "", uri, project))
-    tracker.tags({"shackdoo.error": message})
+    tracker.tags({"shackdoo.error": without_credentials(message)})
     tracker.end("FAILED")
     start_shipper(folder)
     wait_shipped(folder, JOINED_WAIT)

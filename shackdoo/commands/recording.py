@@ -22,6 +22,7 @@ from shackdoo.errors import ShackdooError
 from shackdoo.provenance.capture import capture, write_manifest
 from shackdoo.provenance.fingerprint import array_digest, fingerprint
 from shackdoo.provenance.git import git_diff
+from shackdoo.provenance.redact import redacted, without_credentials
 from shackdoo.tracking.tracker import Artifact, DataInput, Model, Tensor
 from shackdoo.training.dataset import leaves
 from shackdoo.training.progress import Progress
@@ -94,7 +95,7 @@ class Recording:
     def _describe(self) -> None:
         """Put on record what is about to run, before it does."""
         composed, tracker = self.checked.composed, self.place.tracker
-        tracker.params(flatten(composed.values))
+        tracker.params(redacted(flatten(composed.values)))
         tracker.tags(
             {
                 **composed.config.tags,
@@ -105,7 +106,7 @@ class Recording:
                 "shackdoo.config_digest": self._manifest["config_digest"],
             }
         )
-        self._attach_text("config.yaml", composed.to_yaml())
+        self._attach_text("config.yaml", without_credentials(composed.to_yaml()))
         self._attach_manifest()
         for name, entry in self._manifest["data"].items():
             tracker.attach(DataInput(name, entry["sha256"], entry["path"], "training"))
@@ -178,7 +179,12 @@ class Recording:
         task, tracker = self.checked.task, self.place.tracker
         tests = {name: v for name, v in result.metrics.items() if name.startswith("test_")}
         tracker.metrics(tests, step=len(self._history.get("loss", ())))
-        weights = fingerprint({weight.path: weight.numpy() for weight in result.model.weights})
+        weights = fingerprint(
+            {
+                f"{place} {weight.path}": weight.numpy()
+                for place, weight in enumerate(result.model.weights)
+            }
+        )
         tracker.tags({"shackdoo.weights_sha256": weights["sha256"]})
         self._manifest["results"] = {
             "weights": weights,
@@ -248,9 +254,11 @@ class Recording:
         if status == "KILLED":
             self.notice("stopped; the run is closed as KILLED with what it has")
             return
-        self.place.tracker.tags({"shackdoo.error": f"{type(error).__name__}: {error}"})
+        self.place.tracker.tags(
+            {"shackdoo.error": without_credentials(f"{type(error).__name__}: {error}")}
+        )
         text = "".join(traceback.format_exception(error))
-        self._attach_text("traceback.txt", text)
+        self._attach_text("traceback.txt", without_credentials(text))
         known = isinstance(error, ShackdooError)
         self.notice(f"error: {error}" if known else text)
 

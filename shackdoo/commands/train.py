@@ -6,7 +6,7 @@ import contextlib
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -168,6 +168,8 @@ def check(composed: Composed, project: Project) -> Checked:
     from shackdoo.config.targets import check_targets
 
     config = composed.config
+    if str(project.root) not in sys.path:
+        sys.path.append(str(project.root))  # a project's own modules, wherever it is called from
     task_class = load_task(config.task.target, composed)
     check_targets(composed)
     catalog = Catalog(config.catalog, project)
@@ -177,9 +179,24 @@ def check(composed: Composed, project: Project) -> Checked:
         raise composed.explain(
             error, prefix=("task", "parameters"), known=task_class.Parameters.model_fields
         ) from None
-    catalog.check([config.task.data])
-    task.check()
+    known = config.task.data in config.catalog  # if not, the mistake is in the task
+    with _placed(composed, None if known else "task.data"):
+        catalog.check([config.task.data])
+    with _placed(composed):
+        task.check()
     return Checked(composed, task, catalog, project)
+
+
+@contextlib.contextmanager
+def _placed(composed: Composed, key: str | None = None) -> Iterator[None]:
+    """Tell the file and line, or the override, that set the value an error is about."""
+    try:
+        yield
+    except RequestError as error:
+        about = key or (error.key if isinstance(error, TaskError) else None)
+        if about is None:
+            raise
+        raise type(error)(f"{composed.place(tuple(about.split('.')))}: {error}") from None
 
 
 def load_task(dotted: str, composed: Composed) -> type[Task]:

@@ -64,6 +64,6 @@ def write_manifest(manifest: Mapping[str, Any], path: Path) -> None:
     part = path.with_name(f".{path.name}.part")
     part.touch(mode=0o600)
     text = json.dumps(manifest, indent=1, ensure_ascii=False)
-    # Names of files and arguments may be no UTF-8; a backslash makes them JSON's \\udcXX.
+    # Names of files and arguments may be no UTF-8; a backslash makes them JSON's \udcXX.
     part.write_text(text, encoding="utf-8", errors="backslashreplace")
     part.replace(path)

@@ -40,7 +40,7 @@ def _packages() -> dict[str, str]:
         # Only the two lines are read: a whole parse of some hundred files takes longer than git.
         text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
         fields = dict(FIELD.findall(text.split("\n\n", 1)[0]))
-        if len(fields) == len(("Name", "Version")):
+        if fields.keys() == {"Name", "Version"}:
             found.setdefault(fields["Name"], fields["Version"])  # the first is what gets imported
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 

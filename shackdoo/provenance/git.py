@@ -13,9 +13,11 @@ from shackdoo.provenance.redact import without_credentials
 STATUS = ("status", "--porcelain=v2", "--branch", "--untracked-files=all", "--no-renames", "-z")
 # Spelled out, so that no setting of the user's git makes a diff that can't be applied.
 DIFF = (
-    *("diff", "--binary", "--no-ext-diff", "--no-textconv", "--no-color", "--no-relative"),
-    *("--src-prefix=a/", "--dst-prefix=b/", "HEAD", "--"),
+    *("diff", "--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-color"),
+    *("--no-relative", "--src-prefix=a/", "--dst-prefix=b/", "HEAD", "--"),
 )
+# Set inside git's hooks; they would make git tell of another repository than root's.
+ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 
 
 def describe(root: Path) -> dict[str, Any]:
@@ -55,6 +57,7 @@ def git_diff(root: Path) -> bytes | None:
 
 def _answers(root: Path, *commands: tuple[str, ...]) -> list[bytes | None]:
     """Run git commands at once; an answer is None where the command fails or git is missing."""
+    environment = {name: v for name, v in os.environ.items() if name not in ELSEWHERE}
     running = []
     for command in commands:
         try:
@@ -64,6 +67,7 @@ def _answers(root: Path, *commands: tuple[str, ...]) -> list[bytes | None]:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
+                    env=environment,
                 )
             )
         except OSError:

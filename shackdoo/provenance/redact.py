@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-# A password may hold a bare @, and in the URLs of databases a bare /; host:8080/a@b has neither.
+# A password may hold a bare @, and in URLs of databases a bare /. In host:8080/a@b there is none.
 _CREDENTIALS = re.compile(
-    r"(?P<scheme>[A-Za-z][\w+.-]*://)(?:[^/\s@:]*:(?!\d*/)[^\s@]*@)?(?:[^/\s]*@)?"
+    r"(?P<scheme>[A-Za-z][\w+.-]*://)(?:[^/\s@:\[]*:(?!\d*/)[^\s@]*@(?:[^/\s]*@)?|[^/\s]*@)"
 )
 
 

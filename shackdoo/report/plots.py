@@ -23,6 +23,9 @@ def learning_curves(content: Mapping[str, Any], path: Path) -> None:
     Args:
         content: ``title`` and ``history``: metric name to one value an epoch.
         path: the PNG file.
+
+    Raises:
+        ValueError: if there is no metric to draw, or one's values are no numbers.
     """
     history: Mapping[str, Sequence[float]] = content["history"]
     names = [n for n in history if not n.startswith("val_") and n not in NOT_CURVES]
@@ -36,8 +39,9 @@ def learning_curves(content: Mapping[str, Any], path: Path) -> None:
 def _curve(panel: Axes, name: str, history: Mapping[str, Sequence[float]]) -> None:
     for key, label, colour in ((name, "training", TRAIN), (f"val_{name}", "held out", VALIDATION)):
         if key in history:
-            epochs = range(1, len(history[key]) + 1)
-            panel.plot(epochs, history[key], marker="o", markersize=4, color=colour, label=label)
+            values = np.asarray(history[key], dtype=np.float64)
+            epochs = range(1, len(values) + 1)
+            panel.plot(epochs, values, marker="o", markersize=4, color=colour, label=label)
     panel.set_xlabel("epoch")
     panel.set_ylabel(name)
     panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

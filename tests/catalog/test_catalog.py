@@ -155,6 +155,17 @@ def test_a_changed_file_is_noticed(pinned, tmp_path):
     assert "is not the file pinned" in message_of(catalog.load, "digits")
 
 
+def test_the_bytes_that_are_decoded_are_verified_whatever_the_file_times_say(pinned, tmp_path):
+    catalog = pinned(pickle.dumps([1, 2]))
+    catalog.check(["digits"])
+    path = tmp_path / "digits.pkl"
+    before = path.stat()
+    path.write_bytes(pickle.dumps([1, 3]))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    assert "is not the file pinned" in message_of(catalog.load, "digits")
+
+
 def test_the_users_file_comes_before_the_shipped_one(tmp_path):
     own, shipped = tmp_path / "own", tmp_path / "shipped"
     for folder in (own, shipped):

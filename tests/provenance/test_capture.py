@@ -71,6 +71,26 @@ def test_staged_unstaged_and_untracked_changes_make_it_dirty(repository: Path) -
     assert len(code["diff_sha256"]) == 64
 
 
+def test_inside_a_hook_of_another_repository(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(repository, "x = 1\n")
+    expected = git.describe(repository)
+    run_git(tmp_path, "init", "-b", "other", "another")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "another" / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "another" / ".git" / "index"))
+    assert git.describe(repository) == expected
+
+
+def test_the_diff_is_the_same_however_short_git_writes_its_names(repository: Path) -> None:
+    commit(repository, "x = 1\n")
+    (repository / "code.py").write_text("x = 2\n")
+    before = git.git_diff(repository)
+    run_git(repository, "config", "core.abbrev", "5")
+    assert before
+    assert git.git_diff(repository) == before
+
+
 def test_no_commit_yet_no_repository_no_git(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
