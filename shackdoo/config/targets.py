@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from shackdoo.config.static_class import StaticClass, classes_in, find_class, find_module
+from shackdoo.config.static_class import StaticClass, class_names, find_class, find_module
 from shackdoo.errors import ConfigError, did_you_mean, listing
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def check_targets(composed: Composed) -> None:
         _check(composed, ("optimizer", "schedule"), schedule, SCHEDULE, supplied)
     for name, callback in config.callbacks.items():
         found = _check(composed, ("callbacks", name), callback, CALLBACK, set())
-        if schedule is not None and any(found.is_a(setter) for setter in SET_THE_RATE):
+        if schedule is not None and any(_is_a(found, setter) for setter in SET_THE_RATE):
             raise ConfigError(
                 f"{composed.place(('callbacks', name, '_target_'))}: {callback.target} sets the "
                 f"learning rate, and so does optimizer.schedule ({schedule.target}). Keep one: "
@@ -68,46 +68,52 @@ def _check(
     composed: Composed, at: Place, spec: TargetSpec, admitted: str, supplied: set[str]
 ) -> StaticClass:
     """Return the class of ``spec``; ``supplied`` are arguments that the program gives itself."""
-    found = _found(composed, at, spec.target)
-    if not found.is_a(admitted):
+    found = _found(composed, at, spec.target, admitted)
+    if not _is_a(found, admitted):
         raise ConfigError(
             f"{composed.place((*at, '_target_'))}: '{spec.target}' is not admitted as "
             f"{'.'.join(at)}: it is no subclass of {admitted}."
         )
-    signature = found.signature
+    constructor = found.constructor()
     for name, value in spec.arguments.items():
-        known = [known for known in signature.names if known not in supplied]
-        if name in supplied or (signature.closed and name not in known):
+        known = [known for known in constructor.names if known not in supplied]
+        if name in supplied or (not constructor.open and name not in known):
             raise ConfigError(
-                f"{composed.place((*at, name))}: {found.node.name} takes no '{name}' here."
+                f"{composed.place((*at, name))}: {found.name} takes no '{name}' here."
                 f"{did_you_mean(name, known)} Known: {listing(known)}."
             )
         _check_bound(composed, (*at, name), value)
-    missing = signature.required - supplied - set(spec.arguments)
+    missing = constructor.required - supplied - set(spec.arguments)
     if missing:
         raise ConfigError(
-            f"{composed.place((*at, '_target_'))}: {found.node.name} needs {listing(missing)}; "
+            f"{composed.place((*at, '_target_'))}: {found.name} needs {listing(missing)}; "
             f"set {', '.join('.'.join((*at, name)) for name in sorted(missing))}."
         )
     return found
 
 
-def _found(composed: Composed, at: Place, dotted: str) -> StaticClass:
+def _found(composed: Composed, at: Place, dotted: str, admitted: str) -> StaticClass:
     found = find_class(dotted)
     if found is not None:
         return found
     module, _, name = dotted.rpartition(".")
     place = composed.place((*at, "_target_"))
-    if module and find_module(module):
-        known = classes_in(module)
+    if module and (source := find_module(module)):
+        known = class_names(source)
         raise ConfigError(
             f"{place}: no class '{name}' in the module '{module}'.{did_you_mean(name, known)} "
             f"Known: {listing(known)}."
         )
     raise ConfigError(
-        f"{place}: '{dotted}' can't be found: there is no module '{module or dotted}'. Give "
-        f"{'.'.join(at)}._target_ as package.module.Class of an installed package."
+        f"{place}: '{dotted}' can't be imported as {'.'.join(at)}: no source of a module "
+        f"'{module or dotted}' is found. Give {'.'.join(at)}._target_ as package.module.Class of "
+        f"an installed package; admitted are subclasses of {admitted}."
     )
+
+
+def _is_a(found: StaticClass, dotted: str) -> bool:
+    parent = find_class(dotted)
+    return parent is not None and found.is_a(parent)
 
 
 def _check_bound(composed: Composed, at: Place, value: Any) -> None:
