@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -95,7 +96,7 @@ class Recording:
     def _describe(self) -> None:
         """Put on record what is about to run, before it does."""
         composed, tracker = self.checked.composed, self.place.tracker
-        tracker.params(redacted(flatten(composed.values)))
+        tracker.params(redacted(_named(flatten(composed.values))))
         tracker.tags(
             {
                 **composed.config.tags,
@@ -287,6 +288,11 @@ def _ending(error: BaseException | None) -> tuple[Any, int]:
     if isinstance(error, Terminated):
         return "KILLED", 128 + signal.SIGTERM
     return "FAILED", 1
+
+
+def _named(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values with no bare names: ``mlflow run`` logs its own ``task`` and others."""
+    return {key if "." in key else f"config.{key}": value for key, value in values.items()}
 
 
 def _code(code: dict[str, Any]) -> str:

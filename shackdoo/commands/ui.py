@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from shackdoo.config.project import Project, find_project, load_dotenv
-from shackdoo.errors import RequestError, RunError
-from shackdoo.tracking.store import SERVERS, resolve_uri
+from shackdoo.errors import ConfigError, RequestError, RunError
+from shackdoo.tracking.server import ask, public_address
+from shackdoo.tracking.store import is_server, resolve_uri, sqlite_file
 
+OVERRIDE = "tracking.uri="
+# The later one wins, as in a run's configuration.
+SETTINGS = ("conf/tracking/mlflow.yaml", "conf/local/default.yaml")
 START_SECONDS = 180.0  # a server on a new database makes its tables first
 STOP_SECONDS = 10.0
+MOST_EXPERIMENTS = 1000  # looked through for the newest run
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # addresses to serve on: to ask
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -30,12 +34,14 @@ def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     project = find_project()
     load_dotenv(project)
-    uri = resolve_uri(options.uri or _local_uri(project), project.root)
-    if uri.startswith(SERVERS):
-        print(_link(uri.rstrip("/")))
+    uri = resolve_uri(_override(options.override) or _configured(project), project.root)
+    if is_server(uri):
+        print(_link(uri))
         return 0
-    _check_free(options.host, options.port)
-    return _serve(uri, options.host, options.port, project)
+    host = options.host or os.environ.get("UI_HOST") or "127.0.0.1"
+    port = _free_port(host, options.port or os.environ.get("UI_PORT") or "5000")
+    _say_if_empty(uri)
+    return _serve(uri, host, port, project)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,70 +49,150 @@ def _parser() -> argparse.ArgumentParser:
         prog="shackdoo ui",
         description="Show the runs in the browser. Prints the link; Ctrl-C ends it.",
     )
-    parser.add_argument("--host", default=os.environ.get("UI_HOST", "127.0.0.1"))
-    parser.add_argument("--port", type=int, default=int(os.environ.get("UI_PORT", "5000")))
-    parser.add_argument("--uri", help="another store than the project's: a server or a database")
+    parser.add_argument("--host", help="where to serve: UI_HOST, else 127.0.0.1 (this machine)")
+    parser.add_argument("--port", help="where to serve: UI_PORT, else 5000; 0 takes a free one")
+    parser.add_argument(
+        "override",
+        nargs="?",
+        metavar="tracking.uri=…",
+        help="another store than the project's: a server or a database",
+    )
     return parser
 
 
-def _local_uri(project: Project) -> str | None:
-    """Return ``tracking.uri`` of the user's own settings, which need no composing."""
+def _override(argument: str | None) -> str | None:
+    if argument is not None and not argument.startswith(OVERRIDE):
+        raise RequestError(
+            f"'{argument}' is nothing that shackdoo ui knows. It takes {OVERRIDE}… alone, which "
+            f"names another store."
+        )
+    return argument.removeprefix(OVERRIDE) if argument else None
+
+
+def _configured(project: Project) -> str | None:
+    """Return ``tracking.uri`` of the settings that hold for every task; no task is composed."""
+    local, group = (_settings(project.find(file)) for file in reversed(SETTINGS))
+    tracking = local.get("tracking")
+    found = {**group, **(tracking if isinstance(tracking, dict) else {})}.get("uri")
+    if "${" in str(found):
+        raise ConfigError(
+            f"tracking.uri is '{found}', which only a run can look up. Give the address: "
+            f"shackdoo ui {OVERRIDE}…"
+        )
+    return None if found is None else str(found)
+
+
+def _settings(path: Path) -> dict[str, object]:
     import yaml
 
-    path = project.root / "conf" / "local" / "default.yaml"
-    values = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
-    uri = ((values or {}).get("tracking") or {}).get("uri")
-    return None if uri is None else str(uri)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} can't be read: {' '.join(str(error).split())}.") from None
+    return values if isinstance(values, dict) else {}
 
 
-def _check_free(host: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise RequestError(
-                f"{host}:{port} can't be served: {error.strerror}. Something else may be there "
-                f"already; choose another port with --port (or UI_PORT)."
-            ) from None
+def _free_port(host: str, wanted: str) -> int:
+    """Return the port as a number, after a look at whether it can be served on."""
+    way_out = "Choose another port with --port (or UI_PORT): 0 takes a free one."
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, int(wanted), type=socket.SOCK_STREAM
+        )[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            return int(probe.getsockname()[1])
+    except (ValueError, OverflowError):
+        raise RequestError(f"'{wanted}' is no port: a number up to 65535. {way_out}") from None
+    except OSError as error:
+        raise RequestError(
+            f"{host}:{wanted} can't be served: {error.strerror}. Something else may be there "
+            f"already. {way_out}"
+        ) from None
+
+
+def _say_if_empty(uri: str) -> None:
+    file = sqlite_file(uri)
+    if file is not None and not (file.exists() and file.stat().st_size):
+        print("no run is recorded here yet; make one: shackdoo train task=Mnist_B", file=sys.stderr)
 
 
 def _serve(uri: str, host: str, port: int, project: Project) -> int:
-    if uri.startswith("sqlite") and not Path(urlsplit(uri).path[1:]).exists():
-        print("no run is recorded here yet; make one: shackdoo train task=Mnist_B", file=sys.stderr)
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
+    address = _address(host, port)
+    with _interruptible(), _server(uri, host, port, project) as server:
+        _wait_until_up(server, address)
+        print(_link(address, own=True), flush=True)
+        code = server.wait()
+        raise RunError(
+            f"The MLflow server ended by itself (exit code {code}); what it said stands above."
+        )
+    return 0  # interrupted, which is how it is meant to end
+
+
+def _address(host: str, port: int) -> str:
+    """Return where a browser on this machine finds the server."""
+    host = EVERYWHERE.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let the ending signals leave the block quietly."""
+    previous = {
+        number: signal.signal(number, signal.default_int_handler) for number in ENDING_SIGNALS
+    }
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _server(uri: str, host: str, port: int, project: Project) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the server inside the block."""
+    command = [sys.executable, "-m", "mlflow", "server"]
     command += ["--host", host, "--port", str(port), "--workers", "1"]
     command += ["--uvicorn-opts", "--log-level warning"]
-    # Jobs and their workers are for evaluating language models; they take most of the start-up.
-    environment = {
-        "PYTHONWARNINGS": "ignore",  # MLflow's own, of no use to who wants to see his runs
-        **os.environ,
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-    }
+    # What somebody makes in the browser lies where the runs of this project put their files.
+    command += ["--default-artifact-root", (project.root / "mlruns").as_uri()]
     server = subprocess.Popen(
-        command, env=environment, cwd=project.root, stdout=sys.stderr, start_new_session=True
+        command,
+        env=_environment(uri),
+        cwd=project.root,
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr,
+        start_new_session=True,
     )
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        address = f"http://{host}:{port}"
-        _wait_until_up(server, address)
-        print(_link(address), flush=True)
-        return server.wait()
-    except KeyboardInterrupt:
-        return 0
+        yield server
     finally:
-        signal.signal(signal.SIGTERM, previous)
         _stop(server)
 
 
+def _environment(uri: str) -> dict[str, str]:
+    return {
+        "PYTHONWARNINGS": "ignore",  # MLflow's own, of no use to who wants to see runs
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        **os.environ,
+        # Not an argument: everybody on the machine can read those, and it may hold a password.
+        "MLFLOW_BACKEND_STORE_URI": uri,
+        # Jobs and their workers are for evaluating language models and take most of the start-up.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+
+
 def _wait_until_up(server: subprocess.Popen[bytes], address: str) -> None:
+    past_any_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end and server.poll() is None:
         try:
-            with urllib.request.urlopen(f"{address}/health", timeout=2):  # noqa: S310  # our own
+            with past_any_proxy.open(f"{address}/health", timeout=2):
                 return
         except OSError:
-            time.sleep(0.2)
+            time.sleep(0.1)
     raise RunError(
         f"The MLflow server did not come up on {address}; what it said stands above. "
         f"`{sys.executable} -m mlflow server` alone may tell more."
@@ -114,10 +200,11 @@ def _wait_until_up(server: subprocess.Popen[bytes], address: str) -> None:
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
-    """End the server and its worker."""
-    if server.poll() is not None:
-        return
-    os.killpg(server.pid, signal.SIGTERM)
+    """End the server and its worker; a second Ctrl-C does not leave them behind."""
+    for number in ENDING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGTERM)
     try:
         server.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
@@ -125,34 +212,11 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
         server.wait()
 
 
-def _link(address: str) -> str:
+def _link(uri: str, own: bool = False) -> str:
     """Return the address of the run list of the experiment with the newest run."""
-    try:
-        experiments = _ask(address, "experiments/search", max_results=1000)["experiments"]
-        ids = [experiment["experiment_id"] for experiment in experiments]
-        newest = _ask(
-            address,
-            "runs/search",
-            experiment_ids=ids,
-            max_results=1,
-            order_by=["attributes.start_time DESC"],
-        ).get("runs")
-    except OSError as error:
-        raise RunError(
-            f"The tracking server {_host(address)} does not answer: {error}. Is it up, and do "
-            f"MLFLOW_TRACKING_USERNAME and _PASSWORD fit?"
-        ) from None
-    experiment = newest[0]["info"]["experiment_id"] if newest else "0"
-    return f"{address}/#/experiments/{experiment}/runs?workflowType=machine_learning"
-
-
-def _ask(address: str, what: str, **query: Any) -> Any:
-    from shackdoo.tracking.store import request_to
-
-    request = request_to(f"{address}/api/2.0/mlflow/{what}", query)
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # http, checked
-        return json.load(answer)
-
-
-def _host(address: str) -> str:
-    return unquote(urlsplit(address).netloc.rpartition("@")[2])
+    found = ask(uri, "experiments/search", {"max_results": MOST_EXPERIMENTS}, own)
+    ids = [experiment["experiment_id"] for experiment in found.get("experiments", ())]
+    newest = {"experiment_ids": ids, "max_results": 1, "order_by": ["start_time DESC"]}
+    runs = ask(uri, "runs/search", newest, own).get("runs") if ids else None
+    experiment = runs[0]["info"]["experiment_id"] if runs else "0"
+    return f"{public_address(uri)}/#/experiments/{experiment}/runs?workflowType=machine_learning"

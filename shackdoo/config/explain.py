@@ -21,9 +21,9 @@ KINDS = {
     "mapping_type": "a mapping of names to values",
     "model_attributes_type": "a mapping of names to values",
     "model_type": "a mapping of names to values",
-    "string_too_short": "some text",
+    "string_too_short": "something that isn't empty",
     "string_type": "text",
-    "too_short": "a list that isn't empty",
+    "too_short": "something that isn't empty",
     "tuple_type": "a list",
 }
 Fault = Mapping[str, Any]
@@ -46,7 +46,11 @@ def explain_validation(
         known: names the model has, beside those found in ``values``.
     """
     faults: list[Fault] = [
-        {**fault, "loc": _within(values, prefix + fault["loc"], fault["type"])}
+        {
+            **fault,
+            "loc": _within(values, prefix + fault["loc"], fault["type"]),
+            "type": "invalid_key" if fault["loc"][-1:] == ("[key]",) else fault["type"],
+        }
         for fault in error.errors(include_url=False)
     ]
     lines = {

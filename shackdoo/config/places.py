@@ -44,12 +44,14 @@ class Origin:
 
         Returns:
             ``the override 'seed=1'`` or ``conf/task/Mnist_B.yaml:7``; of the nearest key above
-            it if nothing sets the key itself.
+            it if nothing sets the key itself; at last the task's file.
         """
         for length in range(len(loc), 0, -1):
             if found := self._override(loc[:length]) or self._line(loc[:length]):
                 return found
-        return show(self.sources[0].path, self.project) if self.sources else "the configuration"
+        files = [source.path for source in self.sources]
+        files.sort(key=lambda path: path.parent.name == "task")
+        return show(files[-1], self.project) if files else "the configuration"
 
     def _override(self, loc: Loc) -> str | None:
         for override in reversed(self.overrides):

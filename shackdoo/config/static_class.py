@@ -105,7 +105,8 @@ def find_class(dotted: str) -> StaticClass | None:
     """
     module, _, name = dotted.replace("tensorflow.keras.", "keras.", 1).rpartition(".")
     source = find_module(module)
-    return _member(source, name) if source else None
+    found = _member(source, name) if source else None
+    return found if isinstance(found, StaticClass) else None
 
 
 def find_module(name: str) -> Module | None:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
-import urllib.error
-import urllib.request
-from collections.abc import Mapping
+import re
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from shackdoo.errors import StoreError, did_you_mean, listing
+from shackdoo.tracking.server import ANSWER_SECONDS, ask, public_address
 
 VARIABLE = "MLFLOW_TRACKING_URI"
 DATABASE = "mlflow.db"
 SERVERS = ("http", "https")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
-ANSWER_SECONDS = 5.0
+SQLITE_HEADER = b"SQLite format 3\0"
+# Those of the drivers that know this argument; the others have time limits of their own.
+CONNECT_TIMEOUT_DRIVERS = ("psycopg", "psycopg2", "pymysql", "mysqldb")
 WAY_OUT = (
     "Give a server (http://host:5000) or a database (sqlite:////path/mlflow.db) as tracking.uri "
     "or MLFLOW_TRACKING_URI, or neither for mlflow.db in the project's root."
@@ -31,109 +30,145 @@ def resolve_uri(configured: str | None, root: Path) -> str:
         configured: ``tracking.uri`` of the configuration; wins over ``MLFLOW_TRACKING_URI``.
         root: of the project; without either, the store is its ``mlflow.db``.
 
+    Returns:
+        The address with its scheme in lower case; that of an SQLite file with an absolute path.
+
     Raises:
-        StoreError: if the address is malformed, names a file store, or an SQLite file whose
-            folder can't be written.
+        StoreError: if the address is malformed, names a file store, or an SQLite file that can't
+            be written.
     """
-    uri = configured or os.environ.get(VARIABLE) or f"sqlite:///{root / DATABASE}"
-    if any(character.isspace() for character in uri):
-        raise StoreError(f"The tracking store '{_shown(uri)}' has a space in it. {WAY_OUT}")
-    scheme, separator, _ = uri.partition(":")
-    kind = scheme.split("+")[0].lower()
-    if not separator or kind == "file" or "/" in scheme or scheme.startswith("."):
-        raise StoreError(
-            f"The tracking store '{_shown(uri)}' is a folder of files, which MLflow no longer "
-            f"keeps runs in. {WAY_OUT}"
-        )
+    uri = configured or os.environ.get(VARIABLE) or f"sqlite:///{_quoted(root / DATABASE)}"
+    kind = _kind(uri)
+    if uri.strip() != uri or not uri.isprintable() or (" " in uri and kind in SERVERS):
+        raise StoreError(f"The tracking store {_shown(uri)!r} has a space in it. {WAY_OUT}")
+    scheme, _, rest = uri.partition(":")
     if kind not in SERVERS + DATABASES:
-        known = SERVERS + DATABASES
-        raise StoreError(
-            f"The tracking store '{_shown(uri)}' begins with '{scheme}:', which is none of "
-            f"{listing(known)}.{did_you_mean(kind, known)} {WAY_OUT}"
-        )
-    return _sqlite(uri, root) if kind == "sqlite" else _with_host(uri)
+        raise StoreError(_unknown(uri, scheme, rest))
+    uri = f"{scheme.lower()}:{rest}"
+    if kind == "sqlite":
+        return _sqlite(uri, root)
+    return _server(uri) if kind in SERVERS else _database(uri)
 
 
 def check_reachable(uri: str) -> None:
     """Ask the store for an answer, for ``tracking.required=true``.
 
+    Args:
+        uri: what :func:`resolve_uri` returned.
+
     Raises:
         StoreError: if it doesn't answer within 5 s, or refuses.
     """
-    if uri.startswith(SERVERS):
-        _ask_server(uri)
-        return
-    from sqlalchemy import create_engine
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
-        with create_engine(uri).connect():
-            return
-    except (SQLAlchemyError, ImportError) as error:
-        reason = str(error).splitlines()[0]
-        raise StoreError(_unreachable(uri, reason)) from None
+        if is_server(uri):
+            ask(uri, "experiments/search", {"max_results": 1})
+        else:
+            _connect(uri)
+    except StoreError as error:
+        raise StoreError(
+            f"{error} Or set tracking.required=false: then the run is recorded on this disk and "
+            f"shipped later."
+        ) from None
 
 
-def request_to(url: str, query: Mapping[str, object]) -> urllib.request.Request:
-    """Return a POST to an MLflow server, with the credentials of the environment."""
-    request = urllib.request.Request(url, data=json.dumps(query).encode())  # noqa: S310  # http
-    request.add_header("Content-Type", "application/json")
-    if authorization := _authorization():
-        request.add_header("Authorization", authorization)
-    return request
+def is_server(uri: str) -> bool:
+    """Return whether the store is a tracking server; else it is a database."""
+    return _kind(uri) in SERVERS
 
 
-def _ask_server(uri: str) -> None:
-    url = f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/search"
-    request = request_to(url, {"max_results": 1})
-    try:
-        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS):  # noqa: S310  # http
-            return
-    except urllib.error.HTTPError as error:
-        answer = error.read(200).decode(errors="replace").strip()
-        if error.code in (401, 403) and "host" not in answer.lower():
-            answer = "it wants other credentials: MLFLOW_TRACKING_USERNAME and _PASSWORD in .env"
-        raise StoreError(_unreachable(uri, f"it answers {error.code}: {answer}")) from None
-    except OSError as error:
-        reason = getattr(error, "reason", error)
-        raise StoreError(_unreachable(uri, str(reason))) from None
+def sqlite_file(uri: str) -> Path | None:
+    """Return the file of an SQLite store, None if the store is something else."""
+    return Path(_sqlite_path(uri)) if _kind(uri) == "sqlite" else None
 
 
-def _authorization() -> str | None:
-    if token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
-        return f"Bearer {token}"
-    if name := os.environ.get("MLFLOW_TRACKING_USERNAME"):
-        pair = f"{name}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}"
-        return f"Basic {base64.b64encode(pair.encode()).decode()}"
-    return None
+def _kind(uri: str) -> str:
+    """Return the scheme without a driver: ``postgresql`` of ``postgresql+psycopg://…``."""
+    scheme = uri.partition(":")[0].lower()
+    base = scheme.partition("+")[0]
+    return base if base in DATABASES else scheme
 
 
-def _unreachable(uri: str, reason: str) -> str:
+def _unknown(uri: str, scheme: str, rest: str) -> str:
+    known = SERVERS + DATABASES
+    if re.match(r"\d+(/|$)", rest):
+        return (
+            f"The tracking store '{_shown(uri)}' does not say how to reach it. Did you mean "
+            f"'http://{_shown(uri)}'? {WAY_OUT}"
+        )
+    if scheme.lower() == "file" or "/" in scheme or not rest:
+        return (
+            f"The tracking store '{_shown(uri)}' is a folder of files, which MLflow no longer "
+            f"keeps runs in. {WAY_OUT}"
+        )
     return (
-        f"The tracking store {_shown(uri)} can't be used: {reason}. Mend that, or set "
-        f"tracking.required=false: then the run is recorded on this disk and shipped later."
+        f"The tracking store '{_shown(uri)}' begins with '{scheme}:', which is none of "
+        f"{listing(known)}.{did_you_mean(scheme.partition('+')[0], known)} {WAY_OUT}"
     )
 
 
+def _sqlite_path(uri: str) -> str:
+    return unquote(uri.partition(":///")[2].partition("?")[0])
+
+
+def _quoted(path: Path) -> str:
+    """Return the path as SQLAlchemy reads it in an address."""
+    return str(path).replace("%", "%25").replace("?", "%3F")
+
+
 def _sqlite(uri: str, root: Path) -> str:
-    """Return the address with an absolute path; its folder must be there and writable."""
-    head, _, path = uri.partition(":///")
-    if not path:
-        raise StoreError(f"The tracking store '{uri}' names no SQLite file. {WAY_OUT}")
-    file = root / path  # an absolute path stays what it is
-    if not file.parent.is_dir() or not os.access(file.parent, os.W_OK) or file.is_dir():
+    """Return the address with an absolute path; the file must be writable."""
+    path = _sqlite_path(uri)
+    if not path or path == ":memory:":
         raise StoreError(
-            f"The SQLite store {file} can't be written: {file.parent} is no folder that you may "
-            f"write. {WAY_OUT}"
+            f"The tracking store '{uri}' names no SQLite file: sqlite:///name.db is one in the "
+            f"project's root. {WAY_OUT}"
         )
-    return f"{head}:///{file}"
+    file = root / path  # an absolute path stays what it is
+    try:
+        trouble = _trouble(file)
+    except OSError as error:
+        trouble = error.strerror
+    if trouble:
+        raise StoreError(f"The SQLite store {file} can't be written: {trouble}. {WAY_OUT}")
+    _, question, arguments = uri.partition("?")
+    return f"{uri.partition(':')[0]}:///{_quoted(file)}{question}{arguments}"
 
 
-def _with_host(uri: str) -> str:
+def _trouble(file: Path) -> str | None:
+    """Return why an SQLite file can't be written; SQLite writes beside it as well."""
+    if not file.parent.is_dir() or not os.access(file.parent, os.W_OK):
+        return f"{file.parent} is no folder that you may write"
+    if not file.exists():
+        return None
+    if not file.is_file() or not os.access(file, os.W_OK):
+        return "it is no file that you may write"
+    with file.open("rb") as stream:
+        head = stream.read(len(SQLITE_HEADER))
+    return None if head in (b"", SQLITE_HEADER) else "it is no SQLite database"
+
+
+def _server(uri: str) -> str:
     parts = _split(uri)
     if parts is None or not parts.hostname:
-        raise StoreError(f"The tracking store '{_shown(uri)}' names no host. {WAY_OUT}")
+        raise StoreError(_no_host(uri))
+    if parts.query or parts.fragment:
+        bare = public_address(parts._replace(query="", fragment="").geturl())
+        raise StoreError(
+            f"The tracking store '{_shown(uri)}' is a page in the browser. Give the server: {bare}"
+        )
     return uri
+
+
+def _database(uri: str) -> str:
+    """Check that something is named: a host, or a database behind the local socket."""
+    parts = _split(f"x://{uri.partition('://')[2].rpartition('@')[2]}")
+    if parts is None or not (parts.hostname or parts.path.strip("/") or parts.query):
+        raise StoreError(_no_host(uri))
+    return uri
+
+
+def _no_host(uri: str) -> str:
+    return f"The tracking store '{_shown(uri)}' names no host, or no number as its port. {WAY_OUT}"
 
 
 def _split(uri: str) -> SplitResult | None:
@@ -145,7 +180,45 @@ def _split(uri: str) -> SplitResult | None:
     return parts
 
 
+def _connect(uri: str) -> None:
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        engine = create_engine(uri)
+        if engine.driver in CONNECT_TIMEOUT_DRIVERS:
+            limit = {"connect_timeout": int(ANSWER_SECONDS)}
+            engine = create_engine(uri, connect_args=limit)
+        with engine.connect():
+            pass
+        engine.dispose()
+    except ImportError as error:
+        raise StoreError(
+            f"The tracking store {_shown(uri)} can't be used: {error}. Install that driver, or "
+            f"name another one: postgresql+psycopg2://… ."
+        ) from None
+    except SQLAlchemyError as error:
+        reason = _without_password(str(error).splitlines()[0], uri)
+        raise StoreError(f"The tracking store {_shown(uri)} can't be used: {reason}.") from None
+
+
+def _without_password(text: str, uri: str) -> str:
+    """Return what a driver says without the password, which some of them repeat."""
+    password = uri.partition("://")[2].rpartition("@")[0].partition(":")[2]
+    for secret in {password, unquote(password)} - {""}:
+        text = text.replace(secret, "***")
+    return text
+
+
 def _shown(uri: str) -> str:
-    """Return the address without credentials."""
-    scheme, separator, rest = uri.rpartition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+    """Return the address without credentials, also where it is malformed."""
+    head, separator, rest = uri.partition("://")
+    if _kind(uri) == "sqlite":
+        return uri
+    if not separator:
+        head, rest = "", uri
+    user, _, place = rest.rpartition("@")
+    if "?" in user:  # a password with a ? in it, or an @ in the arguments: which, nobody can tell
+        place = "***"
+    name, question, _ = place.partition("?")
+    return f"{head}{separator}{name}{'?***' if question else ''}"

@@ -2,71 +2,191 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from shackdoo.commands import ui
-from shackdoo.errors import RequestError
+from shackdoo.errors import ConfigError, RequestError
+from shackdoo.tracking.journal import Header, JournalTracker, now_ms
+from shackdoo.tracking.shipper import ship
+from shackdoo.tracking.state import make_run_folder, new_run_uid
+from shackdoo.tracking.store import check_reachable, resolve_uri
+from shackdoo.tracking.tracker import Artifact
+
+QUERY = "runs?workflowType=machine_learning"
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "conf" / "local").mkdir(parents=True)
-    monkeypatch.setenv("SHACKDOO_ROOT", str(tmp_path))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return tmp_path
+    """A project whose folder has a name that addresses have trouble with."""
+    root = tmp_path / "my 100%20 runs"
+    (root / "conf" / "local").mkdir(parents=True)
+    monkeypatch.setenv("SHACKDOO_ROOT", str(root))
+    for variable in ("MLFLOW_TRACKING_URI", "UI_HOST", "UI_PORT"):
+        monkeypatch.delenv(variable, raising=False)
+    return root
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def record(project: Path, experiment: str, start_time: int) -> str:
+    """Record a run as training does; return its MLflow id."""
+    uid = new_run_uid()
+    folder = make_run_folder(project / "state", uid)
+    header = Header(
+        run_uid=uid,
+        experiment=experiment,
+        run_name="Mnist_B-test",
+        tracking_uri=resolve_uri(None, project),
+        mlflow_run_id=None,
+        user="somebody",
+        source="shackdoo train",
+        project_root=str(project),
+        start_time=start_time,
+    )
+    tracker = JournalTracker(folder, header)
+    (project / "note.txt").write_text("hello")
+    tracker.attach(Artifact(project / "note.txt", "report"))
+    tracker.end("FINISHED")
+    return str(ship(folder, {}, follow=False).mlflow_run_id)
 
 
-def test_it_opens_the_experiment_with_the_newest_run(project: Path) -> None:
+@contextmanager
+def served(ending: signal.Signals, **environment: str) -> Iterator[tuple[str, str]]:
+    """Run ``shackdoo ui`` on a free port; yield the server's address and the rest of the link."""
+    command = [sys.executable, "-m", "shackdoo.cli", "ui", "--port", "0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
+    ) as process:
+        assert process.stdout is not None
+        address, _, page = process.stdout.readline().strip().partition("/#/")
+        try:
+            yield address, page
+        finally:
+            process.send_signal(ending)
+        assert process.wait(30) == 0
+    with pytest.raises(OSError, match="refused"):  # nothing is left behind
+        urllib.request.urlopen(address, timeout=5)
+
+
+def fetch(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=20) as answer:
+        content: bytes = answer.read()
+    return content
+
+
+def experiment_of(project: Path, run: str) -> str:
     from mlflow import MlflowClient
 
-    client = MlflowClient(f"sqlite:///{project}/mlflow.db")
-    older, newer = (client.create_experiment(name) for name in ("older", "newer"))
-    client.create_run(newer, start_time=2000)
-    run = client.create_run(older, start_time=1000)
-    client.log_text(run.info.run_id, "hello", "note.txt")
-    port = free_port()
-    command = [sys.executable, "-m", "shackdoo.cli", "ui", "--port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        link = process.stdout.readline().strip()
-        address = f"http://127.0.0.1:{port}"
-        try:
-            assert link == f"{address}/#/experiments/{newer}/runs?workflowType=machine_learning"
-            artifact = f"{address}/get-artifact?path=note.txt&run_uuid={run.info.run_id}"
-            with urllib.request.urlopen(artifact, timeout=20) as answer:
-                assert answer.read() == b"hello"
-        finally:
-            process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
-    with socket.socket() as probe:  # nothing is left behind
-        assert probe.connect_ex(("127.0.0.1", port)) != 0
+    found: str = MlflowClient(resolve_uri(None, project)).get_run(run).info.experiment_id
+    return found
 
 
-def test_a_port_that_is_taken(project: Path) -> None:
+def test_it_opens_the_experiment_with_the_newest_run(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    newer = record(project, "newer", now_ms())
+    older = record(project, "older", now_ms() - 10_000)
+    # A proxy that is not there: what runs on this machine is asked past it.
+    with served(signal.SIGINT, http_proxy="http://127.0.0.1:1") as (address, page):
+        assert page == f"experiments/{experiment_of(project, newer)}/{QUERY}"
+        listed = json.loads(
+            fetch(f"{address}/ajax-api/2.0/mlflow/artifacts/list?run_id={older}&path=report")
+        )
+        assert [file["path"] for file in listed["files"]] == ["report/note.txt"]
+        artifact = f"{address}/get-artifact?path=report/note.txt&run_uuid={older}"
+        assert fetch(artifact) == b"hello"
+
+        check_reachable(address)
+        with_password = address.replace("//", "//me:hunter2@")
+        assert ui.main([f"tracking.uri={with_password}"]) == 0
+        assert capsys.readouterr().out == f"{address}/#/{page}\n"
+
+
+def test_a_first_look_before_the_first_run(
+    project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with served(signal.SIGHUP) as (address, page):
+        assert page == f"experiments/0/{QUERY}"
+        assert "shackdoo train task=Mnist_B" in capfd.readouterr().err
+        where = json.loads(fetch(f"{address}/api/2.0/mlflow/experiments/get?experiment_id=0"))
+    # A run without a server can write there as well.
+    location = where["experiment"]["artifact_location"]
+    assert location == f"{(project / 'mlruns').as_uri()}/0"
+
+
+def test_a_port_that_is_taken(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(RequestError, match=rf"127.0.0.1:{port} can't be served: .*--port"):
+        message = rf"127.0.0.1:{port} can't be served: .*--port \(or UI_PORT\)"
+        with pytest.raises(RequestError, match=message):
             ui.main(["--port", str(port)])
+        (project / ".env").write_text(f"UI_PORT={port}\n")
+        monkeypatch.setenv("UI_PORT", str(port))  # so that it is gone again after the test
+        with pytest.raises(RequestError, match=message):
+            ui.main([])
 
 
-def test_the_users_own_settings_name_the_store(project: Path) -> None:
-    (project / "conf" / "local" / "default.yaml").write_text("tracking: {uri: 'file:./runs'}\n")
-    with pytest.raises(RequestError, match=r"'file:./runs' is a folder of files"):
-        ui.main(["--port", "0"])
-    assert "MLFLOW_TRACKING_URI" not in os.environ
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--port", "http"], r"'http' is no port: a number up to 65535"),
+        (["--port", "70000"], r"'70000' is no port"),
+        (["--host", "nowhere.invalid"], r"nowhere.invalid:5000 can't be served: .*--port"),
+        (["task=Mnist_B"], r"'task=Mnist_B' is nothing that shackdoo ui knows"),
+        (["tracking.uri=file:./runs"], r"'file:./runs' is a folder of files"),
+    ],
+)
+def test_mistakes(project: Path, arguments: list[str], message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        ui.main(arguments)
+
+
+@pytest.fixture
+def settings(project: Path) -> Callable[[str, str], Any]:
+    """Write a file of the project's settings."""
+
+    def write(file: str, text: str) -> None:
+        path = project / "conf" / file
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+    return write
+
+
+def test_the_users_own_settings_name_the_store(settings: Callable[[str, str], Any]) -> None:
+    settings("tracking/mlflow.yaml", "uri: 'file:./group'\n")
+    with pytest.raises(RequestError, match=r"'file:./group' is a folder of files"):
+        ui.main([])
+    settings("local/default.yaml", "seed: 3\n")
+    with pytest.raises(RequestError, match=r"'file:./group' is a folder of files"):
+        ui.main([])
+    settings("local/default.yaml", "tracking: {uri: 'file:./own'}\n")
+    with pytest.raises(RequestError, match=r"'file:./own' is a folder of files"):
+        ui.main([])
+
+
+def test_settings_that_can_not_be_used(settings: Callable[[str, str], Any]) -> None:
+    settings("local/default.yaml", "tracking: {uri: '${oc.env:STORE}'}\n")
+    with pytest.raises(ConfigError, match=r"only a run can look up.*ui tracking.uri="):
+        ui.main([])
+    settings("local/default.yaml", "tracking: {uri: [\n")
+    with pytest.raises(ConfigError, match=r"conf/local/default.yaml can't be read"):
+        ui.main([])
+
+
+def test_where_a_browser_on_this_machine_finds_it() -> None:
+    assert ui._address("0.0.0.0", 1) == "http://127.0.0.1:1"
+    assert ui._address("::", 1) == "http://[::1]:1"
+    assert ui._address("gpu7", 1) == "http://gpu7:1"

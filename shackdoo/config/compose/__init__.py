@@ -86,7 +86,7 @@ class Composed:
         return explain_validation(error, origin, self.values, prefix, known)
 
 
-class _Behind(SearchPathPlugin):  # type: ignore[misc]  # Hydra's base is untyped
+class _Behind(SearchPathPlugin):
     """Lets Hydra look into the ``conf`` folders behind the first."""
 
     folders: ClassVar[tuple[Path, ...]] = ()
@@ -164,11 +164,34 @@ def _refused(
 
     parsed = _overrides(overrides)
     origin = _origin(name, overrides, project)
+    if isinstance(error, OmegaConfBaseException) and (deeper := _deeper(origin, overrides, known)):
+        return deeper
     return ConfigError(refusal(error, Request(name, tuple(overrides), parsed, origin, known)))
 
 
+def _deeper(
+    origin: Origin, overrides: Sequence[str], known: Callable[[Sequence[str]], dict[str, Any]]
+) -> ConfigError | None:
+    """Return what is wrong with the values that an interpolation refers to, if anything is."""
+    try:
+        values = known(overrides)
+        Config.model_validate(values)
+    except REFUSED as error:
+        if isinstance(error, ValidationError):
+            faults = [f["input"] for f in error.errors() if "${" not in str(f["input"])]
+            return explain_validation(error, origin, values) if faults else None
+    return None
+
+
 def _origin(name: str, overrides: Sequence[str], project: Project) -> Origin:
-    return Origin(project, _sources(name, overrides, project), _overrides(overrides))
+    values = tuple(o for o in _overrides(overrides) if not _picks_file(o, project))
+    return Origin(project, _sources(name, overrides, project), values)
+
+
+def _picks_file(override: Override, project: Project) -> bool:
+    """Return whether it is a choice, as ``task=Mnist_B``: the files then tell who set a key."""
+    group = ".".join(override.key).lstrip("+~")
+    return any((folder / group).is_dir() for folder in project.conf_dirs)
 
 
 def _overrides(overrides: Sequence[str]) -> tuple[Override, ...]:
@@ -183,17 +206,23 @@ def _overrides(overrides: Sequence[str]) -> tuple[Override, ...]:
 
 
 def _sources(name: str, overrides: Sequence[str], project: Project) -> tuple[Source, ...]:
-    """Return the files in the order of merging; the root file alone if Hydra can't tell."""
+    """Return the files in the order of merging, as far as they can be told."""
     try:
         with _hydra(project) as loader:
             found = loader.compute_defaults_list(name, list(overrides), RunMode.RUN).defaults
     except REFUSED:
-        return tuple(Source(path, ()) for path in _files(project, name))
+        return _chosen(name, overrides, project)
     return tuple(
         Source(path, tuple(default.package.split(".")) if default.package else ())
         for default in found
         for path in _files(project, default.config_path)
     )
+
+
+def _chosen(name: str, overrides: Sequence[str], project: Project) -> tuple[Source, ...]:
+    """Return the root file and those that overrides name, as if all were at the top level."""
+    named = (f"{override.key[0]}/{override.value}" for override in _overrides(overrides))
+    return tuple(Source(path, ()) for each in (name, *named) for path in _files(project, each))
 
 
 def _files(project: Project, name: str) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 
 import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import GrammarParseError, KeyValidationError, OmegaConfBaseException
 
 from shackdoo.config.explain import dotted, unknown_key
 from shackdoo.config.places import Origin, Override, defaults_items, show
 from shackdoo.errors import did_you_mean, listing
+
+MAX_SHOWN = 60  # characters of an override that are repeated in a message
 
 
 @dataclass(frozen=True)
@@ -108,13 +111,14 @@ def _bad_choice(_: re.Match[str], request: Request) -> str:
     return "An override names no file of its group."
 
 
-def _too_many(match: re.Match[str], _: Request) -> str:
+def _too_many(match: re.Match[str], request: Request) -> str:
+    """Values with commas; a function like ``range(1,3)`` can be meant as a sweep only."""
     override = match["override"]
-    key, _, value = override.partition("=")
-    return (
-        f"The override '{override}' has several values. Add --multirun for one run each, write "
-        f"{key}=[{value}] if it is a list, or {key}=\\'{value}\\' if it is text."
-    )
+    key, value = override.split("=", 1)
+    text = f"The override '{override}' has several values. Add --multirun for one run each"
+    if "(" in value:
+        return f"{text}."
+    return f"{text}, write {key}=[{value}] if it is a list, or \"{key}='{value}'\" if it is text."
 
 
 def _no_key(match: re.Match[str], request: Request) -> str:
@@ -126,6 +130,8 @@ def _no_key(match: re.Match[str], request: Request) -> str:
         groups = request.groups()
         return f"{place}: no group '{key}'.{did_you_mean(key, groups)} Known: {listing(groups)}."
     loc = tuple(key.split("."))
+    if loc[0] == "hydra":
+        return f"{place}: Hydra has no setting '{key}'."
     known = _keys(request, loc[:-1])
     if known is None:
         return f"{place}: {dotted(loc[:-1])} has no keys below it."
@@ -337,13 +343,16 @@ INTERPOLATIONS = (
 def _by_cause(error: BaseException, request: Request) -> str | None:
     """Hydra wraps OmegaConf's errors, at times in an empty one."""
     cause = error.__cause__
-    if isinstance(cause, OmegaConfBaseException) and "Grammar" in type(cause).__name__:
+    if isinstance(cause, GrammarParseError):
         return _interpolation(cause, request)
+    if isinstance(cause, KeyValidationError):
+        return _null_key(request)
     return None
 
 
-def _null_key(match: re.Match[str], request: Request) -> str:
-    return f"A key in the YAML is {match['kind']}, not text. Put it in quotes."
+def _null_key(request: Request) -> str:
+    chosen = " ".join(request.chooses())
+    return f"In the files chosen by '{chosen}' a key is null, not text. Put it in quotes."
 
 
 # ── the rest ─────────────────────────────────────────────────────────────────────────────────────
@@ -358,7 +367,7 @@ def _whatever(error: BaseException, request: Request) -> str:
     """Return the gist of a message not foreseen here: its first line that says something."""
     causes = (str(error), str(error.__cause__ or ""), type(error).__name__)
     gist = next(line for text in causes for line in text.split("\n") if line.strip())
-    asked = " ".join(request.texts)
+    asked = textwrap.shorten(" ".join(text[:MAX_SHOWN] for text in request.texts), 2 * MAX_SHOWN)
     return f"The configuration of '{asked}' can't be composed: {gist.strip().rstrip('.')}."
 
 
@@ -388,5 +397,4 @@ BY_MESSAGE: tuple[tuple[str, Callable[[re.Match[str], Request], str]], ...] = (
     (r"In (?P<file>[^:]*): Override '(?P<what>[^']*)' is defined before", _override_first),
     (r"Too many components in '(?P<header>[^']*)'", _bad_package),
     (r"In '(?P<file>[^']*)': ConfigTypeError", _clash),
-    (r"Incompatible key type '(?P<kind>[^']*)'", _null_key),
 )
