@@ -41,6 +41,7 @@ Trains a task and records the run.
 Your own settings: conf/local/default.yaml and .env. Result on stdout, the rest on stderr."""
 
 # What only Hydra itself serves.
+INTERRUPTED = 128  # exit codes from here on are signals
 HYDRA_FLAGS = {"-m", "--multirun", "-i", "--info", "--hydra-help", "-sc", "--shell-completion"}
 
 
@@ -152,6 +153,8 @@ def _through_hydra(arguments: Sequence[str], project: Project) -> int:
 
     def job(composed: Composed) -> int:
         codes.append(execute(check(composed, project)))
+        if codes[-1] >= INTERRUPTED:
+            sys.exit(codes[-1])  # who stops one run of several means them all
         return codes[-1]
 
     run_hydra("train", arguments, job, project)

@@ -115,6 +115,17 @@ def test_debug_quick_takes_few_batches_and_records_nothing(
     assert not (own_project / "mlflow.db").exists()
 
 
+def test_a_multirun_is_one_run_each_with_the_bits_of_a_single_one(
+    shackdoo: Run, own_project: Path
+) -> None:
+    both = shackdoo("train", *SHORT, "-m", "seed=1,2", "tracking=off")
+    assert both.returncode == 0, both.stderr
+    second = both.stdout.split("weights sha256")[2].split()[0]
+    alone = shackdoo("train", *SHORT, "seed=2", "tracking=off")
+    assert printed(alone)["weights sha256"] == second
+    assert not list(own_project.parent.glob("**/multirun*"))
+
+
 def test_a_flow_alone(shackdoo: Run) -> None:
     done = shackdoo("train", "task=Mnist_B", "flows=[fetch_data]", "tracking.wait=60")
     assert (done.returncode, done.stdout) == (0, "")

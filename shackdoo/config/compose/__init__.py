@@ -20,6 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
+from hydra.initialize import get_gh_backup, restore_gh_from_backup
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -135,10 +136,15 @@ def _values(
 
 @contextlib.contextmanager
 def _hydra(project: Project) -> Iterator[ConfigLoader]:
-    """Let Hydra see the project's folders for a while."""
+    """Let Hydra see the project's folders for a while, also inside a job that Hydra runs."""
     main = _search_path(project)
-    with hydra.initialize_config_dir(str(main), version_base=VERSION_BASE, job_name="shackdoo"):
-        yield GlobalHydra.instance().config_loader()
+    outer = get_gh_backup()
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(str(main), version_base=VERSION_BASE, job_name="shackdoo"):
+            yield GlobalHydra.instance().config_loader()
+    finally:
+        restore_gh_from_backup(outer)
 
 
 def _search_path(project: Project) -> Path:
@@ -261,12 +267,19 @@ def run_hydra(
     main = _search_path(project)
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            with _command_line([*arguments, *_sweep_dir(arguments, scratch)]):
-                hydra.main(VERSION_BASE, str(main), name)(run)()
+            with _command_line([*_flags_first(arguments), *_sweep_dir(arguments, scratch)]):
+                hydra.main(version_base=VERSION_BASE, config_path=str(main), config_name=name)(
+                    run
+                )()
         except REFUSED as error:
             raise _refused(error, name, _plain(arguments), project) from error
     if failed:
         raise _all(failed)
+
+
+def _flags_first(arguments: Sequence[str]) -> list[str]:
+    """Return the flags with their values, then the overrides: Hydra takes these in one go only."""
+    return sorted(arguments, key=lambda text: "=" in text and not text.startswith("-"))
 
 
 def _sweep_dir(arguments: Sequence[str], folder: str) -> list[str]:
