@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from shackdoo.tracking.store import is_server, resolve_uri, sqlite_file
 OVERRIDE = "tracking.uri="
 # The later one wins, as in a run's configuration.
 SETTINGS = ("conf/tracking/mlflow.yaml", "conf/local/default.yaml")
+HIGHEST_PORT = 65535
 START_SECONDS = 180.0  # a server on a new database makes its tables first
 STOP_SECONDS = 10.0
 MOST_EXPERIMENTS = 1000  # looked through for the newest run
@@ -95,6 +97,8 @@ def _settings(path: Path) -> dict[str, object]:
 def _free_port(host: str, wanted: str) -> int:
     """Return the port as a number, after a look at whether it can be served on."""
     way_out = "Choose another port with --port (or UI_PORT): 0 takes a free one."
+    if not re.fullmatch(r"\d{1,5}", wanted, re.ASCII) or int(wanted) > HIGHEST_PORT:
+        raise RequestError(f"'{wanted}' is no port: a number up to {HIGHEST_PORT}. {way_out}")
     try:
         family, kind, _, _, address = socket.getaddrinfo(
             host, int(wanted), type=socket.SOCK_STREAM
@@ -103,8 +107,6 @@ def _free_port(host: str, wanted: str) -> int:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             return int(probe.getsockname()[1])
-    except (ValueError, OverflowError):
-        raise RequestError(f"'{wanted}' is no port: a number up to 65535. {way_out}") from None
     except OSError as error:
         raise RequestError(
             f"{host}:{wanted} can't be served: {error.strerror}. Something else may be there "

@@ -47,7 +47,8 @@ class Origin:
             it if nothing sets the key itself; at last the task's file.
         """
         for length in range(len(loc), 0, -1):
-            if found := self._override(loc[:length]) or self._line(loc[:length]):
+            part = loc[:length]
+            if found := self._override(part) or self._line(part) or self._whole_file(part):
                 return found
         files = [source.path for source in self.sources]
         files.sort(key=lambda path: path.parent.name == "task")
@@ -55,9 +56,10 @@ class Origin:
 
     def _override(self, loc: Loc) -> str | None:
         for override in reversed(self.overrides):
-            if override.key == loc[: len(override.key)] and _holds(
-                override.value, loc[len(override.key) :]
-            ):
+            depth = len(override.key)
+            sets = override.key == loc[:depth] and _holds(override.value, loc[depth:])
+            makes = override.text.startswith("+") and override.key[: len(loc)] == loc
+            if sets or makes:
                 return f"the override '{override.text}'"
         return None
 
@@ -69,6 +71,10 @@ class Origin:
                 if mark:
                     return f"{show(source.path, self.project)}:{mark.line + 1}"
         return None
+
+    def _whole_file(self, loc: Loc) -> str | None:
+        files = [source.path for source in self.sources if loc and source.package == loc]
+        return show(files[-1], self.project) if files else None
 
 
 def show(path: Path, project: Project) -> str:

@@ -65,10 +65,15 @@ class StaticClass:
     def lineage(self) -> list[StaticClass]:
         """Return the class and all ancestors that can be found, nearest first."""
         found = {self.place: self}
-        for base in self.bases():
-            for ancestor in base.lineage():
-                found.setdefault(ancestor.place, ancestor)
+        self._collect(found)
         return list(found.values())
+
+    def _collect(self, found: dict[tuple[Path, str], StaticClass]) -> None:
+        """Add the ancestors not met yet: source that doesn't run may inherit in a circle."""
+        for base in self.bases():
+            if base.place not in found:
+                found[base.place] = base
+                base._collect(found)
 
     def is_a(self, parent: StaticClass) -> bool:
         """Return whether ``parent`` is the class itself or an ancestor."""

@@ -206,7 +206,7 @@ def test_a_store_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"http://127.0.0.1:1 can't be used: .*refused"):
         check_reachable("http://127.0.0.1:1")
     check_reachable(f"sqlite:///{tmp_path}/mlflow.db")
-    with pytest.raises(StoreError, match="can't be used: .*unable to open database file"):
+    with pytest.raises(StoreError, match=r"can't be used: .*unable to open database file"):
         check_reachable("sqlite:////nowhere/x.db")
 
 

@@ -290,13 +290,16 @@ def _sweep_dir(arguments: Sequence[str], folder: str) -> list[str]:
 @contextlib.contextmanager
 def _command_line(arguments: Sequence[str]) -> Iterator[None]:
     """Hand Hydra its arguments, and let it raise what it would print itself."""
-    argv, full_error = sys.argv, os.environ.get(FULL_ERROR, "")
+    argv, full_error = sys.argv, os.environ.get(FULL_ERROR)
     sys.argv = [argv[0], *arguments]
     os.environ[FULL_ERROR] = "1"
     try:
         yield
     finally:
-        sys.argv, os.environ[FULL_ERROR] = argv, full_error
+        sys.argv = argv
+        os.environ.pop(FULL_ERROR)
+        if full_error is not None:
+            os.environ[FULL_ERROR] = full_error
 
 
 def _plain(arguments: Sequence[str]) -> list[str]:
