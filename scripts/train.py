@@ -19,6 +19,6 @@ if any(importlib.util.find_spec(package) is None for package in ("hydra", "keras
 sys.path.insert(0, str(ROOT))
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 
-from shackdoo.cli import main  # noqa: E402
+from shackdoo.cli import end, main  # noqa: E402
 
-sys.exit(main(["train", *sys.argv[1:]]))
+end(main(["train", *sys.argv[1:]]))

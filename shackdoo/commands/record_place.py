@@ -107,7 +107,9 @@ def open_place(checked: Checked) -> Place:
         _check_writable(folder)
     if not config.tracking.enabled:
         return Place(uid, MemoryTracker(), None, "nothing is recorded", 0.0, model, report)
-    uri = resolve_uri(config.tracking.uri, project.root)
+    # A run that `mlflow run` has opened is in the store that it names.
+    configured = None if JOINED in os.environ else config.tracking.uri
+    uri = resolve_uri(configured, project.root)
     if config.tracking.required:
         check_reachable(uri)
     folder = make_run_folder(project.state_dir(), uid)

@@ -212,25 +212,25 @@ def load_task(dotted: str, composed: Composed) -> type[Task]:
 
     from shackdoo.task import Task
 
-    place = composed.place(("task", "_target_"))
+    at = ("task", "_target_")
     module, _, name = dotted.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name, None)
     except Exception as error:  # a user's module may fail in any way while it is imported
         raise TaskError(
-            f"{place}: the task's class '{dotted}' can't be imported: "
+            f"{composed.place(at)}: the task's class '{dotted}' can't be imported: "
             f"{type(error).__name__}: {error}. Give task._target_ as package.module.Class of an "
             f"installed package."
         ) from error
     if found is None:
         known = [n for n, v in vars(sys.modules[module]).items() if _is_task(v)]
         raise TaskError(
-            f"{place}: no class '{name}' in the module '{module}'.{did_you_mean(name, known)} "
+            f"{composed.place(at)}: no class '{name}' in the module '{module}'.{did_you_mean(name, known)} "
             f"Its tasks: {', '.join(sorted(known)) or 'none'}."
         )
     if not _is_task(found):
         raise TaskError(
-            f"{place}: '{dotted}' is not admitted as a task: it is no subclass of "
+            f"{composed.place(at)}: '{dotted}' is not admitted as a task: it is no subclass of "
             f"{Task.__module__}.Task."
         )
     task_class: type[Task] = found

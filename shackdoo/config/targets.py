@@ -37,6 +37,7 @@ BOUNDS: Mapping[str, Bound] = {
     "warmup": _PART,
     "start": _NOT_NEGATIVE,
     "end": _NOT_NEGATIVE,
+    "ratio": _POSITIVE,
 }
 
 

@@ -55,6 +55,8 @@ def _alone(folder: Path) -> Iterator[bool]:
     file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(file, 0)
+        os.write(file, f"{os.getpid()}\n".encode())  # for whoever wants to know who has the run
         yield True
     except BlockingIOError:
         yield False

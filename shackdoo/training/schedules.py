@@ -74,10 +74,10 @@ class Cosine(_Shape):
 
 
 class Exponential(_Shape):
-    """From the peak down to ``end`` (a fraction of it, > 0), by the same ratio each step."""
+    """From the peak down to ``ratio`` of it (more than 0), by the same ratio each step."""
 
-    def __init__(self, peak: float, total_steps: int, end: float) -> None:
-        super().__init__(peak, total_steps, end=end)
+    def __init__(self, peak: float, total_steps: int, ratio: float) -> None:
+        super().__init__(peak, total_steps, ratio=ratio)
 
     def factor(self, progress: Any) -> Any:  # noqa: D102  # inherited
-        return ops.exp(math.log(self.shape["end"]) * progress)
+        return ops.exp(math.log(self.shape["ratio"]) * progress)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,11 @@ import pytest
 
 
 @pytest.fixture
-def own_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty project: what it does not have comes from shackdoo itself."""
+def own_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty project: what it does not have comes from shackdoo itself.
+
+    Shippers that still wait for a store that is away end with the test.
+    """
     root = tmp_path / "project"
     (root / "conf" / "task").mkdir(parents=True)
     (root / "MLproject").write_text("name: own\n")
@@ -22,7 +27,10 @@ def own_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SHACKDOO_STATE", str(tmp_path / "state"))
     for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"):
         monkeypatch.delenv(variable, raising=False)
-    return root
+    yield root
+    for lock in (tmp_path / "state" / "runs").glob("*/shipper.lock"):
+        with contextlib.suppress(ProcessLookupError, ValueError):
+            os.kill(int(lock.read_text()), signal.SIGKILL)
 
 
 @pytest.fixture
