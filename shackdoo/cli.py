@@ -30,6 +30,7 @@ commands:
 wrong and nothing was started, 130 Ctrl-C, 143 SIGTERM."""
 
 INTERRUPTED = 130
+COMPLETION = ("-sc", "--shell-completion")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,6 +78,8 @@ def _dispatch(arguments: list[str]) -> int:
     if arguments[0] == "--version":
         print(__version__)
         return 0
+    if arguments[0] in COMPLETION:
+        arguments = ["train", *arguments]  # what a shell asks while `shackdoo train …` is typed
     name, *rest = arguments
     if name not in COMMANDS:
         raise RequestError(

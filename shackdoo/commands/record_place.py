@@ -22,7 +22,7 @@ from shackdoo.tracking.store import check_reachable, resolve_uri
 from shackdoo.tracking.tracker import Figure, Tracker
 
 if TYPE_CHECKING:
-    from shackdoo.commands.train import Checked
+    from shackdoo.commands.checking import Checked
     from shackdoo.config.project import Project
     from shackdoo.tracking.tracker import Status
 

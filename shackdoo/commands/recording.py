@@ -10,30 +10,24 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
-from importlib.metadata import version
-from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from shackdoo.commands.record_place import open_place
+from shackdoo.commands.results import fingerprints, print_result, save_model
 from shackdoo.config.record import config_digest, flatten
 from shackdoo.errors import ShackdooError
 from shackdoo.provenance.capture import capture, write_manifest
-from shackdoo.provenance.fingerprint import array_digest, fingerprint
 from shackdoo.provenance.git import git_diff
 from shackdoo.provenance.redact import redacted, without_credentials
-from shackdoo.tracking.tracker import Artifact, DataInput, Model, Tensor
+from shackdoo.tracking.tracker import Artifact, DataInput
 from shackdoo.training.dataset import leaves
 from shackdoo.training.progress import Progress
 
 if TYPE_CHECKING:
-    from shackdoo.commands.train import Checked
+    from shackdoo.commands.checking import Checked
     from shackdoo.task import Result
     from shackdoo.training.dataset import Dataset
-
-REQUIREMENTS = ("tensorflow", "keras", "numpy")  # what a logged model loads with
 
 
 class Terminated(BaseException):
@@ -175,54 +169,21 @@ class Recording:
     # ── results ──────────────────────────────────────────────────────────────────────────────
 
     def result(self, result: Result, dataset: Dataset) -> None:
-        """Put the results on record: metrics, model, fingerprint, pictures."""
+        """Put the results on record: metrics, fingerprints, model, pictures; print them."""
         self.lap("run")
-        task, tracker = self.checked.task, self.place.tracker
+        tracker = self.place.tracker
         tests = {name: v for name, v in result.metrics.items() if name.startswith("test_")}
         tracker.metrics(tests, step=len(self._history.get("loss", ())))
-        weights = fingerprint(
-            {
-                f"{place} {weight.path}": weight.numpy()
-                for place, weight in enumerate(result.model.weights)
-            }
-        )
-        tracker.tags({"shackdoo.weights_sha256": weights["sha256"]})
-        self._manifest["results"] = {
-            "weights": weights,
-            "predictions_sha256": result.test and _digest(result.test.predictions),
-            "metrics": result.metrics,
-        }
-        path = self._save_model(result)
+        self._manifest["results"] = prints = fingerprints(result)
+        weights = prints["weights"]["sha256"]
+        tracker.tags({"shackdoo.weights_sha256": weights})
+        tracker.attach(save_model(result.model, self.place.model_path))
         if result.test is not None and self.checked.composed.config.report.confusion_matrix:
-            counts = task.confusion(dataset, result.test)
+            counts = self.checked.task.confusion(dataset, result.test)
             if counts is not None:
                 self._figure("confusion_matrix", {"counts": counts.tolist()})
-        self._print(result, weights["sha256"], path)
+        print_result(result, self.place.model_path, weights, self.place.uid)
         self.lap("close")
-
-    def _save_model(self, result: Result) -> Path:
-        path = self.place.model_path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part.keras")
-        result.model.save(part)
-        part.replace(path)
-        self.place.tracker.attach(
-            Model(
-                path=path,
-                inputs=_tensors(result.model.inputs),
-                outputs=_tensors(result.model.outputs),
-                requirements=tuple(f"{name}=={version(name)}" for name in REQUIREMENTS),
-            )
-        )
-        return path
-
-    def _print(self, result: Result, weights: str, model: Path) -> None:
-        shown = {k: v for k, v in result.metrics.items() if k.startswith(("val_", "test_"))}
-        for name, value in sorted(shown.items()):
-            print(f"{name:<15} {value:.4f}")
-        print(f"{'model':<15} {model}")
-        print(f"{'weights sha256':<15} {weights}")
-        print(f"{'run':<15} {self.place.uid}")
 
     def _figure(self, kind: str, content: dict[str, Any]) -> None:
         title = f"{self.checked.composed.config.tag}  {self.place.uid[:8]}"
@@ -299,24 +260,3 @@ def _code(code: dict[str, Any]) -> str:
     """Return the commit, marked if the tree differs from it."""
     commit = code.get("commit")
     return f"{commit}{'+dirty' if code.get('dirty') else ''}" if commit else "unversioned"
-
-
-def _digest(predictions: Any) -> str:
-    arrays = leaves(predictions)
-    return (
-        array_digest(arrays[0])
-        if len(arrays) == 1
-        else fingerprint({str(place): array for place, array in enumerate(arrays)})["sha256"]
-    )
-
-
-def _tensors(tensors: list[Any]) -> tuple[Tensor, ...]:
-    alone = len(tensors) == 1
-    return tuple(
-        Tensor(
-            None if alone else tensor.name,
-            np.dtype(tensor.dtype).name,
-            tuple(-1 if size is None else size for size in tensor.shape),
-        )
-        for tensor in tensors
-    )

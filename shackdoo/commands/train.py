@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from shackdoo.config.project import Project, find_project, load_dotenv
-from shackdoo.errors import RequestError, StoreError, TaskError, did_you_mean
+from shackdoo.errors import RequestError, StoreError
 
 if TYPE_CHECKING:
-    from shackdoo.catalog import Catalog
+    from shackdoo.commands.checking import Checked
     from shackdoo.commands.recording import Recording
-    from shackdoo.config.compose import Composed
-    from shackdoo.task import Task
 
 HELP = """usage: shackdoo train task=NAME [key=value …]
 
@@ -112,16 +108,6 @@ def _cfg_of(arguments: Sequence[str]) -> str | None:
     return None
 
 
-@dataclass(frozen=True)
-class Checked:
-    """A request that has passed every check; nothing heavy has been loaded."""
-
-    composed: Composed
-    task: Task
-    catalog: Catalog
-    project: Project
-
-
 def _train(arguments: Sequence[str], project: Project) -> int:
     from shackdoo.config.compose import compose
 
@@ -134,6 +120,8 @@ def _train(arguments: Sequence[str], project: Project) -> int:
             f"No option '{unknown[0]}' of `shackdoo train`. Values are set as key=value; "
             f"`shackdoo train --help` lists the options."
         )
+    from shackdoo.commands.checking import check
+
     return execute(check(compose("train", arguments, project), project))
 
 
@@ -147,8 +135,10 @@ def _without_cfg(arguments: Sequence[str]) -> list[str]:
 
 def _through_hydra(arguments: Sequence[str], project: Project) -> int:
     """Let Hydra serve its own flags; each job of a multirun is a run of its own."""
-    from shackdoo.config.compose import run_hydra
+    from shackdoo.commands.checking import check
+    from shackdoo.config.compose import Composed, run_hydra
 
+    _forget_subcommand()
     codes: list[int] = []
 
     def job(composed: Composed) -> int:
@@ -161,86 +151,14 @@ def _through_hydra(arguments: Sequence[str], project: Project) -> int:
     return max(codes, default=0)
 
 
-def check(composed: Composed, project: Project) -> Checked:
-    """Return the request with its task, everything checked that can be without TensorFlow.
-
-    Raises:
-        RequestError: the first thing that is wrong, with its place.
-    """
-    from shackdoo.catalog import Catalog
-    from shackdoo.config.targets import check_targets
-
-    config = composed.config
-    if str(project.root) not in sys.path:
-        sys.path.append(str(project.root))  # a project's own modules, wherever it is called from
-    task_class = load_task(config.task.target, composed)
-    check_targets(composed)
-    catalog = Catalog(config.catalog, project)
-    try:
-        task = task_class(config, catalog)
-    except ValidationError as error:
-        raise composed.explain(
-            error, prefix=("task", "parameters"), known=task_class.Parameters.model_fields
-        ) from None
-    known = config.task.data in config.catalog  # if not, the mistake is in the task
-    with _placed(composed, None if known else "task.data"):
-        catalog.check([config.task.data])
-    with _placed(composed):
-        task.check()
-    return Checked(composed, task, catalog, project)
-
-
-@contextlib.contextmanager
-def _placed(composed: Composed, key: str | None = None) -> Iterator[None]:
-    """Tell the file and line, or the override, that set the value an error is about."""
-    try:
-        yield
-    except RequestError as error:
-        about = key or (error.key if isinstance(error, TaskError) else None)
-        if about is None:
-            raise
-        raise type(error)(f"{composed.place(tuple(about.split('.')))}: {error}") from None
-
-
-def load_task(dotted: str, composed: Composed) -> type[Task]:
-    """Return the task's class.
-
-    Raises:
-        TaskError: if it can't be imported or is no subclass of Task.
-    """
-    import importlib
-
-    from shackdoo.task import Task
-
-    at = ("task", "_target_")
-    module, _, name = dotted.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), name, None)
-    except Exception as error:  # a user's module may fail in any way while it is imported
-        raise TaskError(
-            f"{composed.place(at)}: the task's class '{dotted}' can't be imported: "
-            f"{type(error).__name__}: {error}. Give task._target_ as package.module.Class of an "
-            f"installed package."
-        ) from error
-    if found is None:
-        known = [n for n, v in vars(sys.modules[module]).items() if _is_task(v)]
-        raise TaskError(
-            f"{composed.place(at)}: no class '{name}' in the module '{module}'.{did_you_mean(name, known)} "
-            f"Its tasks: {', '.join(sorted(known)) or 'none'}."
-        )
-    if not _is_task(found):
-        raise TaskError(
-            f"{composed.place(at)}: '{dotted}' is not admitted as a task: it is no subclass of "
-            f"{Task.__module__}.Task."
-        )
-    task_class: type[Task] = found
-    return task_class
-
-
-def _is_task(value: object) -> bool:
-    from shackdoo.task import Task
-
-    return isinstance(value, type) and issubclass(value, Task)
+def _forget_subcommand() -> None:
+    """Show Hydra's completion a line without ``train``, which it would take for an override."""
+    line = os.environ.get("COMP_LINE", "")
+    shortened = re.sub(r"^(\s*\S+\s+)train\s+", r"\1", line)
+    if shortened != line:
+        point = int(os.environ.get("COMP_POINT", len(line)))
+        os.environ["COMP_LINE"] = shortened
+        os.environ["COMP_POINT"] = str(point - len(line) + len(shortened))
 
 
 def execute(checked: Checked) -> int:

@@ -282,3 +282,13 @@ def test_help_composing_and_mistakes_load_nothing_heavy(command: list[str]) -> N
         [sys.executable, "-c", code, *command], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "heavy []"
+
+
+def test_completion_of_the_shell_knows_tasks_and_keys(
+    own_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = "shackdoo train task=Mn"
+    monkeypatch.setenv("COMP_LINE", line)
+    monkeypatch.setenv("COMP_POINT", str(len(line)))
+    assert main(["-sc", "query=bash"]) == 0
+    assert capsys.readouterr().out.split() == ["task=Mnist_A", "task=Mnist_B"]

@@ -1,0 +1,104 @@
+"""A request is checked whole before anything heavy is loaded or anything is started."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from shackdoo.catalog import Catalog
+from shackdoo.config.targets import check_targets
+from shackdoo.errors import RequestError, TaskError, did_you_mean
+from shackdoo.task import Task
+
+if TYPE_CHECKING:
+    from shackdoo.config.compose import Composed
+    from shackdoo.config.project import Project
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A request that has passed every check; nothing heavy has been loaded."""
+
+    composed: Composed
+    task: Task
+    catalog: Catalog
+    project: Project
+
+
+def check(composed: Composed, project: Project) -> Checked:
+    """Return the request with its task, everything checked that can be without TensorFlow.
+
+    Raises:
+        RequestError: the first thing that is wrong, with its place.
+    """
+    config = composed.config
+    if str(project.root) not in sys.path:
+        sys.path.append(str(project.root))  # a project's own modules, wherever it is called from
+    task_class = load_task(config.task.target, composed)
+    check_targets(composed)
+    catalog = Catalog(config.catalog, project)
+    try:
+        task = task_class(config, catalog)
+    except ValidationError as error:
+        raise composed.explain(
+            error, prefix=("task", "parameters"), known=task_class.Parameters.model_fields
+        ) from None
+    known = config.task.data in config.catalog  # if not, the mistake is in the task
+    with _placed(composed, None if known else "task.data"):
+        catalog.check([config.task.data])
+    with _placed(composed):
+        task.check()
+    return Checked(composed, task, catalog, project)
+
+
+@contextlib.contextmanager
+def _placed(composed: Composed, key: str | None = None) -> Iterator[None]:
+    """Tell the file and line, or the override, that set the value an error is about."""
+    try:
+        yield
+    except RequestError as error:
+        about = key or (error.key if isinstance(error, TaskError) else None)
+        if about is None:
+            raise
+        raise type(error)(f"{composed.place(tuple(about.split('.')))}: {error}") from None
+
+
+def load_task(dotted: str, composed: Composed) -> type[Task]:
+    """Return the task's class.
+
+    Raises:
+        TaskError: if it can't be imported or is no subclass of Task.
+    """
+    at = ("task", "_target_")
+    module, _, name = dotted.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except Exception as error:  # a user's module may fail in any way while it is imported
+        raise TaskError(
+            f"{composed.place(at)}: the task's class '{dotted}' can't be imported: "
+            f"{type(error).__name__}: {error}. Give task._target_ as package.module.Class of an "
+            f"installed package."
+        ) from error
+    if found is None:
+        known = [n for n, v in vars(sys.modules[module]).items() if _is_task(v)]
+        raise TaskError(
+            f"{composed.place(at)}: no class '{name}' in the module '{module}'."
+            f"{did_you_mean(name, known)} Its tasks: {', '.join(sorted(known)) or 'none'}."
+        )
+    if not _is_task(found):
+        raise TaskError(
+            f"{composed.place(at)}: '{dotted}' is not admitted as a task: it is no subclass of "
+            f"{Task.__module__}.Task."
+        )
+    task_class: type[Task] = found
+    return task_class
+
+
+def _is_task(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Task)
