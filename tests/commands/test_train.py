@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -172,16 +173,23 @@ def interrupted(signum: int, own_project: Path) -> tuple[int, str]:
     """Start a long training, signal it in its second epoch; return exit code and stderr."""
     command = [sys.executable, "-m", "shackdoo.cli", "train", *SHORT]
     with subprocess.Popen(
-        [*command, "task.parameters.epochs=5000"], stderr=subprocess.PIPE, text=True
+        [*command, "task.parameters.epochs=5000"],
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background jobs are born deaf to Ctrl-C; who presses it is not in one.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
         assert process.stderr is not None
+        watchdog = threading.Timer(120, process.kill)
+        watchdog.start()
         said = ""
-        while "epoch 2/" not in said:
-            said += process.stderr.readline()
+        while "epoch 2/" not in said and (line := process.stderr.readline()):
+            said += line
         process.send_signal(signum)
         began = time.monotonic()
         said += process.stderr.read()
         code = process.wait(60)
+        watchdog.cancel()
         assert time.monotonic() - began < 10
     return code, said
 
