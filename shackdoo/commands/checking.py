@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ def check(composed: Composed, project: Project) -> Checked:
     config = composed.config
     if str(project.root) not in sys.path:
         sys.path.append(str(project.root))  # a project's own modules, wherever it is called from
+    # A task's module may import Keras; TensorFlow reads this once, when it is loaded.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     task_class = load_task(config.task.target, composed)
     check_targets(composed)
     catalog = Catalog(config.catalog, project)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shackdoo.config.places import Loc, Origin
+from shackdoo.config.places import Loc, Origin, line_of, show
 from shackdoo.errors import ConfigError, did_you_mean, listing
 
 KINDS = {
@@ -45,6 +45,8 @@ def explain_validation(
         prefix: the key of the configuration that the model stands for.
         known: names the model has, beside those found in ``values``.
     """
+    if headless := _without_header(origin):
+        return ConfigError(headless)
     faults: list[Fault] = [
         {
             **fault,
@@ -58,6 +60,19 @@ def explain_validation(
         for fault in faults
     }
     return ConfigError("\n".join(sorted(lines)))
+
+
+def _without_header(origin: Origin) -> str | None:
+    """Return the message for a task's file that is merged under ``task``, not at the top."""
+    for source in origin.sources:
+        landed = source.path.parent.name == "task" and source.package == ("task",)
+        if landed and line_of(source.path, "task"):
+            return (
+                f"{show(source.path, origin.project)}:1: a task's file begins with the line "
+                f"'# @package _global_', above any other comment; without it, its keys would all "
+                f"land under 'task'."
+            )
+    return None
 
 
 def _within(values: Any, loc: Loc, kind: str) -> Loc:

@@ -91,6 +91,12 @@ def load_node(path: Path) -> yaml.Node | None:
         return None
 
 
+def line_of(path: Path, key: str) -> int | None:
+    """Return the line on which the file sets a key of its own top level, None if it doesn't."""
+    mark = _mark(load_node(path), (key,))
+    return mark.line + 1 if mark else None
+
+
 def defaults_items(path: Path) -> Iterator[yaml.ScalarNode]:
     """Yield every name and value in the file's ``defaults`` list."""
     node = load_node(path)

@@ -190,6 +190,10 @@ YAMLS = {
         "# @package _global_\ndefaults: [Mnist_Z, _self_]\ntask: {name: Mine}\n",
         r"conf/task/Mine.yaml.*Mnist_Z.*Known: .*Mnist_A",
     ),
+    "no header": (
+        "# mine\n# @package _global_\ndefaults: [Mnist_A, _self_]\ntask: {name: Mine}\n",
+        r"conf/task/Mine.yaml:1: a task's file begins with the line '# @package _global_', above",
+    ),
     "no YAML": (
         "# @package _global_\ndefaults: [Mnist_A, _self_]\ntask: {name: Mine\nseed: 1\n",
         r"conf/task/Mine.yaml:\d",
