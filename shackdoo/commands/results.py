@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shackdoo.provenance.fingerprint import array_digest, fingerprint
-from shackdoo.tracking.tracker import Model, Tensor
+from shackdoo.tracking.tracker import Artifact, Model, Tensor
 from shackdoo.training.dataset import leaves
 
 if TYPE_CHECKING:
@@ -30,12 +30,18 @@ def fingerprints(result: Result) -> dict[str, Any]:
     }
 
 
-def save_model(model: keras.Model, path: Path) -> Model:
-    """Save the model so that the file is whole or absent; return what is to be recorded of it."""
+def save_model(model: keras.Model, path: Path) -> Model | Artifact:
+    """Save the model so that the file is whole or absent; return what is to be recorded of it.
+
+    A model that does not know its inputs (a subclass of ``keras.Model`` with a ``call`` of its
+    own) has no signature and can't be loaded without its code: it is recorded as a file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part.keras")  # Keras goes by the ending
     model.save(part)
     part.replace(path)
+    if not getattr(model, "inputs", None):
+        return Artifact(path, "model")
     return Model(
         path=path,
         inputs=_tensors(model.inputs),

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from shackdoo.errors import RunError
+
 if TYPE_CHECKING:
     from shackdoo.config.schema import DeterminismSpec
 
@@ -126,5 +128,12 @@ def _set_threads(tf: ModuleType, threads: int) -> None:
     config = tf.config.threading
     if config.get_intra_op_parallelism_threads() == threads:
         return  # a second run in one process: TensorFlow can't change them any more, nor must it
-    config.set_intra_op_parallelism_threads(threads)
-    config.set_inter_op_parallelism_threads(threads)
+    try:
+        config.set_intra_op_parallelism_threads(threads)
+        config.set_inter_op_parallelism_threads(threads)
+    except RuntimeError:
+        raise RunError(
+            f"TensorFlow computes with {config.get_intra_op_parallelism_threads()} threads in "
+            f"this process already and can't change to {threads}. Runs that differ in "
+            f"determinism.threads need a process each."
+        ) from None
