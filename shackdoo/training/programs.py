@@ -5,6 +5,7 @@ An adapter of TensorFlow: import it where it is needed.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from typing import Any
@@ -44,6 +45,7 @@ class Programs:
         self._model = model
         self._augment = augment
         self._notice = notice
+        self._built = False
         self._build(xla)
 
     def train(self, examples: Split, steps: int, seeds: Seeds) -> None:
@@ -55,7 +57,8 @@ class Programs:
             seeds: for the augmentation of each step, ``(steps, 2)``.
         """
         batches = map_arrays(lambda leaf: _stacked(leaf, steps), examples.parts)
-        self._with_way_out(lambda: self._train(batches, tf.constant(seeds)))
+        self._build_state(batches)
+        self._with_way_out(lambda: self._take_steps(batches, tf.constant(seeds)))
 
     def evaluate(self, examples: Split) -> Any:
         """Add one batch to the model's metrics; return its outputs as NumPy arrays."""
@@ -68,7 +71,28 @@ class Programs:
         # A new shape (a last batch that is not full) is a new program, never a slower general one.
         self._train_step = tf.function(self._one_step, jit_compile=xla, reduce_retracing=False)
         self._evaluate = tf.function(self._one_evaluation, jit_compile=xla, reduce_retracing=False)
-        self._train = tf.function(self._many_steps, reduce_retracing=True, autograph=False)
+        self._train = tf.function(self._many_steps, autograph=False)
+
+    def _build_state(self, batches: Any) -> None:
+        """Create the variables of optimizer and metrics before the first trace.
+
+        A trace that creates variables is thrown away and made once more, which costs about a
+        second. What can't be built from shapes alone is left to that.
+        """
+        if self._built:
+            return
+        self._built = True
+        batch = map_arrays(lambda leaf: leaf[0], batches)
+        with contextlib.suppress(Exception):  # a model that must see numbers, not shapes
+            self._model._symbolic_build(data_batch=batch)
+
+    def _take_steps(self, batches: Any, seeds: Any) -> None:
+        """Run the program for batches of this shape, the same for any number of them."""
+        any_number = map_arrays(
+            lambda leaf: tf.TensorSpec([None, *leaf.shape[1:]], leaf.dtype), batches
+        )
+        self._train.get_concrete_function(any_number, tf.TensorSpec([None, 2], seeds.dtype))
+        self._train(batches, seeds)
 
     def _one_step(self, batch: Any) -> None:
         self._model.train_step(batch)
