@@ -120,12 +120,17 @@ class CatalogEntry(_Spec):
 
 
 class TrackingSpec(_Spec):
-    """Where and whether the run is recorded."""
+    """Where and whether the run is recorded, how much of it, and for how long it is kept here."""
 
     enabled: bool
     uri: str | None
     required: bool
     wait: FiniteFloat = Field(ge=0)
+    every_steps: PositiveInt | None
+    system_metrics: Annotated[FiniteFloat, Field(ge=0.1)] | None
+    untracked: bool
+    also: Annotated[tuple[str, ...], Field(strict=False)]
+    keep_days: FiniteFloat | None = Field(ge=0)
 
 
 class CheckpointSpec(_Spec):
