@@ -24,12 +24,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Checked:
-    """A request that has passed every check; nothing heavy has been loaded."""
+    """A request that has passed every check; nothing heavy has been loaded.
+
+    Attributes:
+        composed: the configuration.
+        task: the task, made.
+        catalog: its data.
+        project: where it runs.
+        parent_uid: the run that this one is to be a part of, or None.
+    """
 
     composed: Composed
     task: Task
     catalog: Catalog
     project: Project
+    parent_uid: str | None = None
 
 
 def check(composed: Composed, project: Project) -> Checked:

@@ -16,7 +16,12 @@ from shackdoo.errors import StoreError
 from shackdoo.provenance.redact import without_credentials
 from shackdoo.tracking.journal import Header, JournalTracker, now_ms
 from shackdoo.tracking.memory import MemoryTracker
-from shackdoo.tracking.shipping import read_shipping, start_shipper, wait_shipped
+from shackdoo.tracking.shipping import (
+    entries_left,
+    read_shipping,
+    start_shipper,
+    wait_shipped,
+)
 from shackdoo.tracking.state import make_run_folder, new_run_uid
 from shackdoo.tracking.store import check_reachable, resolve_uri
 from shackdoo.tracking.tracker import Figure, Tracker
@@ -83,15 +88,32 @@ class Place:
         """Return why the store could not be reached, if that is so at this moment."""
         return None if self.folder is None else read_shipping(self.folder).error
 
-    def close(self, status: Status) -> None:
-        """End the record; wait for the store as long as the configuration says."""
+    def close(self, status: Status) -> str | None:
+        """End the record and wait for the store as long as the configuration says.
+
+        Returns:
+            What is left to be shipped and how, if the store is known to be behind.
+        """
         self.tracker.end(status)
-        if self.folder is not None and self.wait:
-            wait_shipped(self.folder, self.wait)
+        if self.folder is None:
+            return None
+        shipping = wait_shipped(self.folder, self.wait)
+        if shipping.done or not (self.wait or shipping.error):
+            return None
+        why = f" ({shipping.error})" if shipping.error else ""
+        return (
+            f"{entries_left(self.folder)} entries of this run are not in {self.where} yet{why}. "
+            f"They are safe in {self.folder}; shipping goes on in the background, and "
+            f"`shackdoo sync` sends what is left."
+        )
 
 
-def open_place(checked: Checked) -> Place:
+def open_place(checked: Checked, kind: str = "") -> Place:
     """Return the place of a new run.
+
+    Args:
+        checked: the request.
+        kind: a word for the run's name, if it is not a training.
 
     Raises:
         StoreError: if the store is misnamed, a folder can't be written, or tracking is required
@@ -100,7 +122,7 @@ def open_place(checked: Checked) -> Place:
     config, project = checked.composed.config, checked.project
     uid = new_run_uid()
     plain_tag = re.sub(r"[^\w.-]", "_", config.tag)
-    name = f"{plain_tag}-{uid[:8]}"
+    name = "-".join(word for word in (plain_tag, kind, uid[:8]) if word)
     model = project.root / "data" / "model" / f"{name}.keras"
     report = project.root / "data" / "report" / name
     for folder in (model.parent, report.parent):
@@ -123,7 +145,7 @@ def close_joined_as_failed(project: Project, message: str) -> None:
     uid = new_run_uid()
     uri = resolve_uri(None, project.root)
     folder = make_run_folder(project.state_dir(), uid)
-    tracker = JournalTracker(folder, _header_of("", uid, "", uri, project))
+    tracker = JournalTracker(folder, _header_of("", uid, "", uri, project, None, None))
     tracker.tags({"shackdoo.error": without_credentials(message)})
     tracker.end("FAILED")
     start_shipper(folder)
@@ -131,21 +153,35 @@ def close_joined_as_failed(project: Project, message: str) -> None:
 
 
 def _header(checked: Checked, uid: str, name: str, uri: str) -> Header:
-    experiment = checked.composed.config.experiment
-    return _header_of(experiment, uid, name, uri, checked.project)
+    config = checked.composed.config
+    keep_days = config.tracking.keep_days
+    return _header_of(
+        config.experiment, uid, name, uri, checked.project, checked.parent_uid, keep_days
+    )
 
 
-def _header_of(experiment: str, uid: str, name: str, uri: str, project: Project) -> Header:
+def _header_of(
+    experiment: str,
+    uid: str,
+    name: str,
+    uri: str,
+    project: Project,
+    parent_uid: str | None,
+    keep_days: float | None,
+) -> Header:
     return Header(
         run_uid=uid,
         experiment=experiment,
         run_name=name,
         tracking_uri=uri,
-        mlflow_run_id=os.environ.get(JOINED),
+        # Of several runs in one, it is the whole that `mlflow run` has opened.
+        mlflow_run_id=os.environ.get(JOINED) if parent_uid is None else None,
         user=getpass.getuser(),
         source=without_credentials(shlex.join(sys.argv)),
         project_root=str(project.root),
         start_time=now_ms(),
+        parent_uid=parent_uid,
+        keep_days=keep_days,
     )
 
 

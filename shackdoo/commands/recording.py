@@ -206,8 +206,8 @@ class Recording:
             self._figure("learning_curves", {"history": self._history})
         self._manifest["seconds"] = self._seconds
         self._attach_manifest()
-        self.place.close(status)
-        self._warn()
+        if left := self.place.close(status):
+            self.notice(f"warning: {left}")
         signal.signal(signal.SIGTERM, self._previous)
         return error is None or isinstance(error, Exception | KeyboardInterrupt | Terminated)
 

@@ -1,17 +1,21 @@
-"""``shackdoo sync [--follow RUN]``: ship what the tracking server has not got yet."""
+"""``shackdoo sync [--follow RUN] [--to URI]``: ship what the tracking server has not got yet."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from shackdoo.config.project import find_project, load_dotenv
-from shackdoo.tracking.shipper import Draw, ship
-from shackdoo.tracking.shipping import Shipping, read_shipping
-from shackdoo.tracking.state import LocalRun, close_if_dead, find_run, local_runs
+from shackdoo.config.project import Project, find_project, load_dotenv
+from shackdoo.provenance.redact import without_credentials
+from shackdoo.tracking.shipper import Workshop, ship
+from shackdoo.tracking.shipping import Shipping, entries_left, read_shipping
+from shackdoo.tracking.state import LocalRun, close_if_dead, find_run, local_runs, prune
+from shackdoo.tracking.store import resolve_uri
 
 NICENESS = 10  # the training next door comes first
 
@@ -22,12 +26,9 @@ def main(argv: Sequence[str]) -> int:
     project = find_project()
     load_dotenv(project)
     state = project.state_dir()
-    if options.follow:
-        return _follow(state, options.follow)
-    left = [_report(run, _ship(run, follow=False)) for run in _unshipped(state)]
-    if not left:
-        print("nothing to ship")
-    return 1 if any(left) else 0
+    code = _follow(state, options.follow) if options.follow else _sync(project, state, options.to)
+    prune(state)
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -35,10 +36,17 @@ def _parser() -> argparse.ArgumentParser:
         prog="shackdoo sync",
         description="Ship what the tracking server has not got yet. Twice in a row adds nothing.",
     )
-    parser.add_argument(
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument(
         "--follow",
         metavar="RUN",
         help="carry this run while it is going on, until it has ended; then what others left",
+    )
+    way.add_argument(
+        "--to",
+        metavar="URI",
+        help="ship all runs of this machine to another server or database; begin where an "
+        "earlier sync to it ended",
     )
     return parser
 
@@ -46,45 +54,96 @@ def _parser() -> argparse.ArgumentParser:
 def _follow(state: Path, wanted: str) -> int:
     os.nice(NICENESS)
     run = find_run(state, wanted)
-    done = _ship(run, follow=True).done
-    for other in _unshipped(state):
-        _report(other, _ship(other, follow=False))
+    done = ship(run.folder, _workshop(), follow=True).done
+    for other in _unshipped(state, None):
+        _report(other, ship(other.folder, _workshop()), None, "")
     return 0 if done else 1
 
 
-def _unshipped(state: Path) -> list[LocalRun]:
-    """Return the runs that have ended (or died, and are closed now) and are not in their store."""
-    runs = [run for run in local_runs(state) if not read_shipping(run.folder).done]
-    return [run for run in runs if close_if_dead(run)]
+def _sync(project: Project, state: Path, to: str | None) -> int:
+    uri = None if to is None else resolve_uri(to, project.root)
+    runs = _unshipped(state, uri)
+    if not runs:
+        print("nothing to ship")
+    left = 0
+    for number, run in enumerate(runs, 1):
+        target = None if uri == run.header["tracking_uri"] else uri
+        with _progress(run) as progress:
+            shipping = ship(run.folder, _workshop(), to=target, progress=progress)
+        left += _report(run, shipping, target, f"{number}/{len(runs)}  ")
+    if left:
+        print(f"{left} of {len(runs)} runs are not shipped whole", file=sys.stderr)
+    return 1 if left else 0
 
 
-def _ship(run: LocalRun, follow: bool) -> Shipping:
-    return ship(run.folder, _figures(), follow)
+def _unshipped(state: Path, uri: str | None) -> list[LocalRun]:
+    """Return the runs that have ended (or died, and are closed now) and are not in their store.
+
+    The oldest come first: a run that others are parts of is there before them.
+    """
+
+    def done(run: LocalRun) -> bool:
+        return read_shipping(run.folder, None if uri == run.header["tracking_uri"] else uri).done
+
+    return [run for run in reversed(local_runs(state)) if not done(run) and close_if_dead(run)]
 
 
-def _figures() -> Draw:
-    """Return what draws pictures; matplotlib is imported when the first one is drawn."""
+def _workshop() -> Workshop:
+    """Return what draws pictures and takes out secrets; loaded when there is something to do."""
 
-    def draw_with(kind: str) -> object:
-        def draw(content: dict[str, object], file: Path) -> None:
+    def draw_with(kind: str) -> Callable[[dict[str, Any], Path], None]:
+        def draw(content: dict[str, Any], file: Path) -> None:
             from shackdoo.report.plots import FIGURES
 
             FIGURES[kind](content, file)
 
         return draw
 
-    return {kind: draw_with(kind) for kind in ("learning_curves", "confusion_matrix")}  # type: ignore[misc]
+    def redact(source: Path, target: Path) -> None:
+        from shackdoo.provenance.redact_diff import redact_file
+
+        redact_file(source, target)
+
+    kinds = ("learning_curves", "confusion_matrix")
+    return Workshop({kind: draw_with(kind) for kind in kinds}, redact)
 
 
-def _report(run: LocalRun, shipping: Shipping) -> bool:
+@contextmanager
+def _progress(run: LocalRun) -> Iterator[Callable[[int], None]]:
+    """Show on a terminal how much of a journal has gone."""
+    from tqdm import tqdm
+
+    size = run.journal.stat().st_size
+    with tqdm(
+        total=size,
+        unit="B",
+        unit_scale=True,
+        desc=run.header["run_name"],
+        leave=False,
+        disable=not sys.stderr.isatty(),
+    ) as bar:
+
+        def show(offset: int) -> None:
+            bar.update(offset - bar.n)
+
+        yield show
+
+
+def _report(run: LocalRun, shipping: Shipping, to: str | None, count: str) -> bool:
     """Print how far a run is; return whether something of it is left."""
-    name = f"{run.header['run_name']}  {run.uid}"
+    name = f"{count}{run.header['run_name']}  {run.uid}"
+    where = without_credentials(to or run.header["tracking_uri"])
+    if shipping.done and shipping.error:
+        print(f"gone      {name}  {shipping.error}", file=sys.stderr, flush=True)
+        return False
     if shipping.done:
-        print(f"shipped   {name}  MLflow run {shipping.mlflow_run_id}", flush=True)
+        print(f"shipped   {name}  MLflow run {shipping.mlflow_run_id}, {where}", flush=True)
         return False
     why = shipping.error or "another shipper has it in hand"
     print(
-        f"left      {name}  {why}. `shackdoo sync` tries again; what is recorded stays on disk.",
+        f"left      {name}  {entries_left(run.folder, to)} entries for {where}: {why}. "
+        f"`shackdoo sync{f' --to {where}' if to else ''}` tries again; what is recorded stays on "
+        f"disk.",
         file=sys.stderr,
         flush=True,
     )

@@ -136,19 +136,20 @@ def _without_cfg(arguments: Sequence[str]) -> list[str]:
 def _through_hydra(arguments: Sequence[str], project: Project) -> int:
     """Let Hydra serve its own flags; each job of a multirun is a run of its own."""
     from shackdoo.commands.checking import check
+    from shackdoo.commands.multirun import Multirun
     from shackdoo.config.compose import Composed, run_hydra
 
     _forget_subcommand()
-    codes: list[int] = []
+    with Multirun(arguments) as whole:
 
-    def job(composed: Composed) -> int:
-        codes.append(execute(check(composed, project)))
-        if codes[-1] >= INTERRUPTED:
-            sys.exit(codes[-1])  # who stops one run of several means them all
-        return codes[-1]
+        def job(composed: Composed) -> int:
+            code = whole.run(check(composed, project), execute)
+            if code >= INTERRUPTED:
+                sys.exit(code)  # who stops one run of several means them all
+            return code
 
-    run_hydra("train", arguments, job, project)
-    return max(codes, default=0)
+        run_hydra("train", arguments, job, project)
+    return whole.code
 
 
 def _forget_subcommand() -> None:

@@ -39,9 +39,34 @@ def keep_blob(folder: Path, path: Path) -> Blob:
     return {"sha256": digest.hexdigest(), "size": size}
 
 
-def blob_path(folder: Path, sha256: str) -> Path:
-    """Return where the content with this digest lies."""
-    return folder / BLOBS / sha256
+class LostBlobError(Exception):
+    """A kept file is gone or damaged."""
+
+    def __init__(self, sha256: str, why: str) -> None:
+        super().__init__(f"the kept file {sha256} {why}")
+        self.sha256 = sha256
+
+
+def checked_blob(folder: Path, sha256: str) -> Path:
+    """Return where the content with this digest lies.
+
+    Raises:
+        LostBlobError: if it is not there, or is not that content any more.
+    """
+    path = folder / BLOBS / sha256
+    try:
+        found = file_digest(path)
+    except OSError as error:
+        raise LostBlobError(sha256, f"can't be read: {error.strerror}") from None
+    if found != sha256:
+        raise LostBlobError(sha256, "is damaged")
+    return path
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def copy_whole(source: Path, target: Path) -> None:
@@ -50,3 +75,12 @@ def copy_whole(source: Path, target: Path) -> None:
     part = target.with_name(f".{target.name}.part")
     shutil.copyfile(source, part)
     part.replace(target)
+
+
+def named_copy(content: Path, name: Path) -> Path:
+    """Return the content under another name: MLflow names an artifact after its file."""
+    try:
+        name.hardlink_to(content)
+    except OSError:  # another file system
+        shutil.copyfile(content, name)
+    return name

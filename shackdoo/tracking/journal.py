@@ -2,10 +2,14 @@
 
 An entry is acknowledged when :meth:`Journal.write` returns: the line is with the operating
 system and survives any death of this process. A power cut can take the last second.
+
+Whatever a crash left of a line is never fatal: a torn last line was not acknowledged and is cut
+off; a line that can't be read (a disk's fault) is handed on as an entry of kind ``damaged``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -16,12 +20,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from shackdoo.errors import RunError
 from shackdoo.tracking.tracker import Artifact, Attachment, DataInput, Figure, Model, Status
 
 JOURNAL = "journal.jsonl"
 SYNC_SECONDS = 1.0
+DAMAGED = "damaged"
 # One sort of entry for each method of a tracker; `attach` names its item's class.
 Entry = dict[str, Any]
+
+# Made once: the arguments of json.dumps would make an encoder for each entry.
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_TAIL = 1 << 16  # bytes looked through at once for the last line
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,8 @@ class Header:
         source: the program, as it was called.
         project_root: the folder that relative artifact locations refer to.
         start_time: milliseconds since 1970.
+        parent_uid: the run that this one is a part of, or None.
+        keep_days: days until the run's folder may go once all of it is in the store; None: never.
     """
 
     run_uid: str
@@ -49,6 +61,8 @@ class Header:
     source: str
     project_root: str
     start_time: int
+    parent_uid: str | None
+    keep_days: float | None
 
 
 class Journal:
@@ -58,20 +72,34 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        """Create the file (mode 600) and lock it."""
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        """Create the file (mode 600) and lock it.
+
+        Raises:
+            BlockingIOError: if another process holds the lock.
+        """
+        self._path = path
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         self._file = os.open(path, flags, 0o600)
-        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._file)
+            raise
+        self._writing = threading.Lock()
         self._unsynced = threading.Event()
         self._closing = threading.Event()
         self._syncer = threading.Thread(target=self._sync_each_second, daemon=True)
         self._syncer.start()
 
     def write(self, kind: str, **fields: Any) -> None:
-        """Append one entry; it is acknowledged when this returns."""
-        entry = {"kind": kind, "time": now_ms(), **fields}
-        line = json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n"
-        _write_all(self._file, line.encode())
+        """Append one entry; it is acknowledged when this returns. Threads may call at once.
+
+        Raises:
+            RunError: if the disk doesn't take it; then nothing of it is in the journal.
+        """
+        line = _ENCODE({"kind": kind, "time": now_ms(), **fields}) + "\n"
+        with self._writing:
+            self._append(line.encode())
         self._unsynced.set()
 
     def close(self) -> None:
@@ -79,15 +107,34 @@ class Journal:
         self._closing.set()
         self._unsynced.set()
         self._syncer.join()
-        os.fsync(self._file)
+        self._sync()
         os.close(self._file)
+
+    def _append(self, data: bytes) -> None:
+        """Append all of ``data`` or nothing; most often it is one call of the system."""
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(self._file, data[written:])
+        except OSError as error:
+            if written:
+                os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+            raise RunError(
+                f"The journal {self._path} can't be written: {error.strerror}. Make room on that "
+                f"disk, or set SHACKDOO_STATE to a folder on another one."
+            ) from error
 
     def _sync_each_second(self) -> None:
         while not self._closing.is_set():
             self._unsynced.wait()
             self._unsynced.clear()
-            os.fsync(self._file)
+            self._sync()
             self._closing.wait(SYNC_SECONDS)
+
+    def _sync(self) -> None:
+        # A disk that fails here fails the next write too, and that one is heard.
+        with contextlib.suppress(OSError):
+            os.fsync(self._file)
 
 
 class JournalTracker:
@@ -123,8 +170,9 @@ class JournalTracker:
 
         fields: dict[str, Any] = {}
         match item:
-            case Artifact(path, folder):
-                fields = {"name": path.name, "folder": folder, **keep_blob(self._folder, path)}
+            case Artifact(path, folder, redact):
+                fields = {"name": path.name, "folder": folder, "redact": redact}
+                fields |= keep_blob(self._folder, path)
             case DataInput():
                 fields = asdict(item)
             case Model():
@@ -144,7 +192,8 @@ class JournalTracker:
 def read_entries(path: Path, offset: int = 0) -> Iterator[tuple[Entry, int]]:
     """Yield each whole entry from ``offset`` on, with the offset behind it.
 
-    A last line without its end (torn by a crash, or still being written) is left alone.
+    A last line without its end (torn by a crash, or still being written) is left alone; a whole
+    line that is no entry comes as one of kind ``damaged``.
     """
     with path.open("rb") as file:
         file.seek(offset)
@@ -152,7 +201,35 @@ def read_entries(path: Path, offset: int = 0) -> Iterator[tuple[Entry, int]]:
             if not line.endswith(b"\n"):
                 return
             offset += len(line)
-            yield json.loads(line), offset
+            yield _entry(line), offset
+
+
+def last_entry(path: Path) -> Entry | None:
+    """Return the last whole entry, read from the end of the file; None if there is none."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        tail = b""
+        for start in range(max(0, end - _TAIL), -_TAIL, -_TAIL):
+            at = max(0, start)
+            file.seek(at)
+            tail = file.read(end - at - len(tail)) + tail
+            whole = tail[: tail.rfind(b"\n") + 1]
+            before = whole.rfind(b"\n", 0, -1)
+            if whole and (before >= 0 or at == 0):
+                return _entry(whole[before + 1 :])
+            if at == 0:
+                break
+    return None
+
+
+def _entry(line: bytes) -> Entry:
+    try:
+        entry = json.loads(line)
+        if isinstance(entry, dict) and isinstance(entry["kind"], str):
+            return entry
+    except (ValueError, KeyError):  # JSON's and Unicode's errors are ValueErrors
+        pass
+    return {"kind": DAMAGED, "bytes": len(line)}
 
 
 def cut_torn_tail(path: Path) -> None:
@@ -177,10 +254,3 @@ def writer_is_gone(path: Path) -> bool:
 def now_ms() -> int:
     """Return the time in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
-
-
-def _write_all(file: int, data: bytes) -> None:
-    """Write all of ``data``; a short write (a full disk) raises on the rest."""
-    written = os.write(file, data)
-    while written < len(data):
-        written += os.write(file, data[written:])

@@ -5,8 +5,8 @@ An adapter of MLflow: import it where it is needed.
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,62 +19,84 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
-import numpy as np
 from mlflow import MlflowClient
-from mlflow.entities import (
-    Dataset,
-    DatasetInput,
-    InputTag,
-    LoggedModelOutput,
-    LoggedModelStatus,
-    Metric,
-    Param,
-    RunTag,
-)
+from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
+from shackdoo.tracking.blobs import file_digest, named_copy
 from shackdoo.tracking.journal import Entry
-from shackdoo.tracking.limits import FOLDER, MAX_PARAM, MAX_TAG, fit, fit_key
+from shackdoo.tracking.limits import FOLDER, MAX_PARAM, MAX_TAG, Fitted, fit, fit_key
+from shackdoo.tracking.shipping import RunDeletedError
 
-MODEL_CODE = Path(__file__).with_name("keras_model.py")
-MODEL_NAME = "model"
+RUN_UID, PARENT_UID = "shackdoo.run_uid", "shackdoo.parent_uid"
 DIGEST_LENGTH = 36  # as much of a data set's digest as MLflow's column holds; the tag has all
+REFUSED = "refused"  # folder of what the store does not take as it is
 
 
 class MlflowStore:
-    """One run in an MLflow store."""
+    """One run in an MLflow store.
 
-    def __init__(self, header: Entry, run_id: str | None) -> None:
-        """Find or create the run of ``header``; ``run_id`` is what an earlier attempt found."""
-        self.client = MlflowClient(header["tracking_uri"])
-        self.run_id = run_id or header["mlflow_run_id"] or self._find_or_create(header)
+    Attributes:
+        client: talks to the store.
+        run_id: of the run there.
+    """
+
+    def __init__(self, header: Entry, to: str | None, run_id: str | None) -> None:
+        """Find the run of ``header``, or create it.
+
+        Args:
+            header: first entry of the run's journal.
+            to: address of the store; None for the run's own.
+            run_id: what an earlier attempt found, or None.
+
+        Raises:
+            RunDeletedError: if somebody has deleted the run there.
+        """
+        self.address = to or header["tracking_uri"]
+        self.client = MlflowClient(self.address)
+        joined = header["mlflow_run_id"] if to is None else None
+        known = run_id if run_id is not None and self._is_there(run_id) else None
+        self.run_id: str = known or joined or self._find_or_create(header)
+
+    def begin(self, header: Entry, parent_expected: bool) -> None:
+        """Mark the run with its uid, and as a part of its parent.
+
+        Raises:
+            LookupError: if the parent is expected in the store and is not there yet.
+        """
+        self.client.set_tag(self.run_id, RUN_UID, header["run_uid"])
+        if (uid := header["parent_uid"]) is None:
+            return
+        self.client.set_tag(self.run_id, PARENT_UID, uid)
+        parent = self._find(uid, [each.experiment_id for each in self._experiments()])
+        if parent is not None:
+            self.client.set_tag(self.run_id, "mlflow.parentRunId", parent)
+        elif parent_expected:
+            raise LookupError(f"the run {uid}, of which this is a part, is not in the store yet")
 
     def log(self, entries: Sequence[Entry]) -> None:
         """Log metrics, params and tags of the entries in one batch, at their original times."""
-        fitted = [
-            (entry, fit(key, value, MAX_PARAM if entry["kind"] == "params" else MAX_TAG))
-            for entry in entries
-            if entry["kind"] in ("params", "tags")
-            for key, value in entry["values"].items()
-        ]
-        metrics = [
-            Metric(fit_key(key), value, entry["time"], entry["step"])
-            for entry in entries
-            if entry["kind"] == "metrics"
-            for key, value in entry["values"].items()
-        ]
-        params = [Param(v.key, v.value) for entry, v in fitted if entry["kind"] == "params"]
-        tags = [RunTag(v.key, v.value) for entry, v in fitted if entry["kind"] == "tags"]
-        for _, value in fitted:
-            if value.overflow is not None:
-                self.client.log_text(self.run_id, value.overflow, f"{FOLDER}/{value.artifact}")
-        self.client.log_batch(self.run_id, metrics=metrics, params=params, tags=tags)
+        self._send(
+            [
+                self._item(entry, key, value)
+                for entry in entries
+                for key, value in entry["values"].items()
+            ]
+        )
 
     def upload(self, content: Path, name: str, folder: str) -> None:
-        """Upload a file as the artifact ``folder/name``."""
+        """Upload a file as the artifact ``folder/name``, and see that it has arrived whole.
+
+        Raises:
+            OSError: if what the store has now is something else.
+        """
         with tempfile.TemporaryDirectory() as scratch:
-            named = _named(content, Path(scratch) / name)
+            named = named_copy(content, Path(scratch) / name)
             self.client.log_artifact(self.run_id, str(named), folder or None)
+        with tempfile.TemporaryDirectory() as scratch:
+            path = f"{folder}/{name}" if folder else name
+            back = self.client.download_artifacts(self.run_id, path, scratch)
+            check_arrived(content, Path(back), path)
 
     def log_input(self, entry: Entry) -> None:
         """Log a data set as an input of the run, with the digest of the whole file."""
@@ -82,7 +104,7 @@ class MlflowStore:
             name=entry["name"],
             digest=entry["sha256"][:DIGEST_LENGTH],
             source_type="local",
-            source=f'{{"uri": "{entry["source"]}"}}',
+            source=json.dumps({"uri": entry["source"]}, ensure_ascii=False),
         )
         tags = [
             InputTag("mlflow.data.context", entry["context"]),
@@ -93,46 +115,101 @@ class MlflowStore:
 
     def log_model(self, entry: Entry, keras_file: Path) -> None:
         """Log the model as an MLflow pyfunc with its own code, signature and requirements."""
-        experiment = self.client.get_run(self.run_id).info.experiment_id
-        model = self._logged_model(experiment, entry["sha256"])
-        if model.status == LoggedModelStatus.READY:
-            return
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch) / MODEL_NAME
-            _save_pyfunc(entry, keras_file, folder, model, self.run_id)
-            self.client.log_model_artifacts(model.model_id, str(folder))
-        self.client.log_outputs(self.run_id, [LoggedModelOutput(model.model_id, step=0)])
-        self.client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+        from shackdoo.tracking.mlflow_model import log_model
 
-    def _logged_model(self, experiment: str, sha256: str) -> Any:
-        """Return the run's model with this content; create it if an earlier attempt did not."""
-        found = self.client.search_logged_models(
-            [experiment], filter_string=f"source_run_id = '{self.run_id}'"
-        )
-        same = [model for model in found if model.tags.get("sha256") == sha256]
-        return (
-            same[0]
-            if same
-            else self.client.create_logged_model(
-                experiment, name=MODEL_NAME, source_run_id=self.run_id, tags={"sha256": sha256}
-            )
-        )
+        log_model(self.client, self.run_id, entry, keras_file)
 
     def end(self, status: str, time: int) -> None:
         """Set the run's status and the time at which it ended."""
         self.client.set_terminated(self.run_id, status=status, end_time=time)
 
+    # ── numbers and texts ────────────────────────────────────────────────────────────────────
+
+    def _item(self, entry: Entry, key: str, value: Any) -> Any:
+        if entry["kind"] == "metrics":
+            return Metric(fit_key(key), value, entry["time"], entry["step"])
+        param = entry["kind"] == "params"
+        fitted = fit(key, value, MAX_PARAM if param else MAX_TAG)
+        if fitted.overflow is not None:
+            self._upload_text(fitted.overflow, fitted.artifact, FOLDER)
+        return (Param if param else RunTag)(fitted.key, fitted.value)
+
+    def _send(self, items: Sequence[Any]) -> None:
+        """Send the items; what the store refuses of them is found by halving and kept beside."""
+        metrics = [item for item in items if isinstance(item, Metric)]
+        params = [item for item in items if isinstance(item, Param)]
+        tags = [item for item in items if isinstance(item, RunTag)]
+        try:
+            self.client.log_batch(self.run_id, metrics=metrics, params=params, tags=tags)
+        except MlflowException as error:
+            if error.error_code != "INVALID_PARAMETER_VALUE" or not self._is_there(self.run_id):
+                raise
+            if len(items) == 1:
+                self._keep_refused(items[0], str(error))
+                return
+            middle = len(items) // 2
+            self._send(items[:middle])
+            self._send(items[middle:])
+
+    def _keep_refused(self, item: Any, why: str) -> None:
+        """Keep as an artifact what the store won't take: a second value of a param, say."""
+        what = f"{type(item).__name__.lower()} {item.key}"
+        file = Fitted(f"{item.key}", "", None).artifact
+        self._upload_text(f"{item.value}\n\n{what} was refused: {why}\n", file, REFUSED)
+        self.client.set_tag(self.run_id, "shackdoo.refused", f"see the artifacts in {REFUSED}/")
+
+    def _upload_text(self, text: str, name: str, folder: str) -> None:
+        with tempfile.TemporaryDirectory() as scratch:
+            file = Path(scratch) / name
+            file.write_text(text, encoding="utf-8")
+            self.upload(file, name, folder)
+
+    # ── the run ──────────────────────────────────────────────────────────────────────────────
+
+    def _is_there(self, run_id: str) -> bool:
+        """Return whether the store has the run.
+
+        Raises:
+            RunDeletedError: if it has, as a deleted one.
+        """
+        try:
+            info = self.client.get_run(run_id).info
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
+        if info.lifecycle_stage == LifecycleStage.DELETED:
+            raise RunDeletedError(
+                f"the run {run_id} was deleted in the store; it stays on this disk"
+            )
+        return True
+
     def _find_or_create(self, header: Entry) -> str:
         experiment = self._experiment(header)
-        uid = header["run_uid"]
-        found = self.client.search_runs([experiment], f"tags.`shackdoo.run_uid` = '{uid}'")
-        if found:
-            return str(found[0].info.run_id)
+        return self._find(header["run_uid"], [experiment]) or self._create(header, experiment)
+
+    def _find(self, uid: str, experiments: list[str]) -> str | None:
+        """Return the run with this uid, the first one made if there are more."""
+        found = self.client.search_runs(
+            experiments, f"tags.`{RUN_UID}` = '{uid}'", order_by=["start_time ASC"]
+        )
+        return str(found[0].info.run_id) if found else None
+
+    def _experiments(self) -> list[Any]:
+        found: list[Any] = []
+        token = None
+        while True:
+            page = self.client.search_experiments(page_token=token)
+            found += page
+            if not (token := page.token):
+                return found
+
+    def _create(self, header: Entry, experiment: str) -> str:
         tags = {
             "mlflow.user": header["user"],
             "mlflow.source.name": header["source"],
             "mlflow.source.type": "LOCAL",
-            "shackdoo.run_uid": uid,
+            RUN_UID: header["run_uid"],
         }
         run = self.client.create_run(
             experiment, start_time=header["start_time"], tags=tags, run_name=header["run_name"]
@@ -141,55 +218,36 @@ class MlflowStore:
 
     def _experiment(self, header: Entry) -> str:
         name = header["experiment"]
-        if (found := self.client.get_experiment_by_name(name)) is not None:
-            return str(found.experiment_id)
-        try:
-            return str(self.client.create_experiment(name, _artifact_location(header)))
-        except MlflowException:  # another run of this machine was faster
-            found = self.client.get_experiment_by_name(name)
-            if found is None:
-                raise
-            return str(found.experiment_id)
+        found = self.client.get_experiment_by_name(name)
+        if found is None:
+            try:
+                return str(self.client.create_experiment(name, self._artifact_location(header)))
+            except MlflowException:  # another run was faster
+                found = self.client.get_experiment_by_name(name)
+                if found is None:
+                    raise
+        if found.lifecycle_stage == LifecycleStage.DELETED:
+            raise LookupError(
+                f"the experiment '{name}' is deleted in the store; `mlflow experiments restore "
+                f"-x {found.experiment_id}` brings it back"
+            )
+        return str(found.experiment_id)
+
+    def _artifact_location(self, header: Entry) -> str | None:
+        """Return where a new experiment's artifacts go: a server knows; else under the project.
+
+        MLflow's own choice for a database without a server is the present working directory.
+        """
+        if self.address.startswith("http"):
+            return None
+        return (Path(header["project_root"]) / "mlruns" / quote(header["experiment"], "")).as_uri()
 
 
-def _artifact_location(header: Entry) -> str | None:
-    """Return where a new experiment's artifacts go: a server knows; else under the project.
+def check_arrived(sent: Path, back: Path, name: str) -> None:
+    """Compare what was sent with what the store gives back.
 
-    MLflow's own choice for a database without a server is the present working directory.
+    Raises:
+        OSError: if they differ.
     """
-    if header["tracking_uri"].startswith("http"):
-        return None
-    return (Path(header["project_root"]) / "mlruns" / quote(header["experiment"], "")).as_uri()
-
-
-def _save_pyfunc(entry: Entry, keras_file: Path, folder: Path, model: Any, run_id: str) -> None:
-    import mlflow.pyfunc
-    from mlflow.models import Model, ModelSignature
-    from mlflow.types import Schema, TensorSpec
-
-    def schema(tensors: list[Entry]) -> Schema:
-        return Schema([TensorSpec(np.dtype(t["dtype"]), t["shape"], t["name"]) for t in tensors])
-
-    named = _named(keras_file, folder.parent / "model.keras")
-    mlflow.pyfunc.save_model(
-        path=str(folder),
-        python_model=str(MODEL_CODE),
-        artifacts={"model": str(named)},
-        signature=ModelSignature(schema(entry["inputs"]), schema(entry["outputs"])),
-        pip_requirements=[f"mlflow=={mlflow.__version__}", *entry["requirements"]],
-        mlflow_model=Model(
-            artifact_path=model.artifact_location,
-            model_uuid=model.model_id,
-            run_id=run_id,
-            model_id=model.model_id,
-        ),
-    )
-
-
-def _named(content: Path, name: Path) -> Path:
-    """Return the content under another name: MLflow names an artifact after its file."""
-    try:
-        name.hardlink_to(content)
-    except OSError:  # another file system
-        shutil.copyfile(content, name)
-    return name
+    if file_digest(sent) != file_digest(back):
+        raise OSError(f"the store has another content of the artifact {name} than was sent")

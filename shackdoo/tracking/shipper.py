@@ -2,57 +2,86 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import itertools
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shackdoo.tracking.blobs import blob_path
-from shackdoo.tracking.journal import JOURNAL, Entry, read_entries
-from shackdoo.tracking.shipping import Shipping, read_shipping, write_shipping
+from shackdoo.tracking.blobs import LostBlobError, checked_blob, copy_whole
+from shackdoo.tracking.journal import DAMAGED, JOURNAL, Entry, read_entries
+from shackdoo.tracking.shipping import (
+    RunDeletedError,
+    Shipping,
+    lock_file,
+    read_shipping,
+    write_shipping,
+)
 from shackdoo.tracking.state import close_if_dead, read_run
+from shackdoo.tracking.store import without_password
 
 if TYPE_CHECKING:
     from shackdoo.tracking.mlflow_store import MlflowStore
 
-Draw = Mapping[str, Callable[[dict[str, Any], Path], None]]
-
-LOCK = "shipper.lock"
-BATCH = 500  # entries carried at once
+BATCH = 1000  # entries carried at once
 IDLE_SECONDS = 0.2  # between looks at a journal that has not grown
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds between attempts, doubling
 PATIENCE = 600.0  # seconds of failed attempts after the run's end until it is left to a later sync
+PLAIN = ("metrics", "params", "tags")
 
 
-def ship(folder: Path, draw: Draw, follow: bool) -> Shipping:
-    """Carry the journal in ``folder`` to its store.
+@dataclass(frozen=True)
+class Workshop:
+    """What is done to files on their way, by those who know how.
+
+    Attributes:
+        draw: for each kind of picture, what draws it from its content into a file.
+        redact: writes a file anew without the secrets in it: ``redact(source, target)``.
+    """
+
+    draw: Mapping[str, Callable[[dict[str, Any], Path], None]]
+    redact: Callable[[Path, Path], None]
+
+
+def ship(
+    folder: Path,
+    workshop: Workshop,
+    *,
+    follow: bool = False,
+    to: str | None = None,
+    progress: Callable[[int], None] = lambda offset: None,
+) -> Shipping:
+    """Carry the journal in ``folder`` to a store.
 
     Args:
         folder: the run's folder.
-        draw: for each kind of picture, what draws it from its JSON into a file.
+        workshop: what is done to files on their way.
         follow: stay until the run has ended, and try again when the store fails; else carry
             what is there, once.
+        to: address of the store; None for the one the run belongs into.
+        progress: told how many bytes of the journal the store has, each time it has more.
 
     Returns:
         How far the run has been carried. If another shipper has it in hand, how far that one is.
     """
-    with _alone(folder) as alone:
+    with _alone(folder / lock_file(to)) as alone:
         if not alone:
-            return read_shipping(folder)
-        return _Shipper(folder, draw).run(follow)
+            return read_shipping(folder, to)
+        return _Shipper(folder, workshop, to, progress).run(follow)
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[bool]:
+def _alone(lock: Path) -> Iterator[bool]:
     """Hold the shipper's lock of a run; say whether it was free."""
-    file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.ftruncate(file, 0)
@@ -65,11 +94,17 @@ def _alone(folder: Path) -> Iterator[bool]:
 
 
 class _Shipper:
-    def __init__(self, folder: Path, draw: Draw) -> None:
+    def __init__(
+        self, folder: Path, workshop: Workshop, to: str | None, progress: Callable[[int], None]
+    ) -> None:
         self.folder = folder
-        self.draw = draw
-        self.shipping = read_shipping(folder)
+        self.workshop = workshop
+        self.to = to
+        self.progress = progress
+        self.shipping = read_shipping(folder, to)
         self.store: MlflowStore | None = None
+        self.header, _ = next(read_entries(folder / JOURNAL))
+        self.address = to or str(self.header["tracking_uri"])
 
     def run(self, follow: bool) -> Shipping:
         """Carry until the end of the run, or of the journal, or of patience."""
@@ -78,9 +113,9 @@ class _Shipper:
             try:
                 moved = self.carry_some()
             except Exception as error:  # whatever a store, a network or a disk can raise
-                self._save(error=_one_line(error))
-                print(f"not shipped: {_one_line(error)}", file=sys.stderr, flush=True)
-                self.store = None
+                self._failed(error)
+                if isinstance(error, RunDeletedError):
+                    break
                 if not follow or self._out_of_patience(failing_since):
                     break
                 time.sleep(wait)
@@ -94,6 +129,13 @@ class _Shipper:
                     break
         return self.shipping
 
+    def _failed(self, error: Exception) -> None:
+        """Note why; a run that somebody deleted from the store is not sent again."""
+        why = without_password(_one_line(error), self.address)
+        self._save(error=why, done=isinstance(error, RunDeletedError))
+        print(f"not shipped: {why}", file=sys.stderr, flush=True)
+        self.store = None
+
     def carry_some(self) -> bool:
         """Carry what the journal has beyond what was carried; return whether there was any."""
         entries = read_entries(self.folder / JOURNAL, self.shipping.offset)
@@ -101,19 +143,15 @@ class _Shipper:
         if not batch:
             return False
         store = self._opened()
-        plain: list[Entry] = []
-        for entry, offset in batch:
-            if entry["kind"] in ("metrics", "params", "tags"):
-                plain.append(entry)
-                continue
+        for plain, group in itertools.groupby(batch, lambda pair: pair[0]["kind"] in PLAIN):
+            some = list(group)
             if plain:
-                store.log(plain)
-                plain = []
-            self._carry(store, entry)
-            self._save(offset=offset, done=entry["kind"] == "end", error=None)
-        if plain:
-            store.log(plain)
-        self._save(offset=batch[-1][1], error=None)
+                store.log([entry for entry, _ in some])
+                self._save(offset=some[-1][1], error=None)
+                continue
+            for entry, offset in some:
+                self._carry(store, entry)
+                self._save(offset=offset, done=entry["kind"] == "end", error=None)
         return True
 
     def _opened(self) -> MlflowStore:
@@ -121,18 +159,27 @@ class _Shipper:
         if self.store is None:
             from shackdoo.tracking.mlflow_store import MlflowStore
 
-            header, _ = next(read_entries(self.folder / JOURNAL))
-            self.store = MlflowStore(header, self.shipping.mlflow_run_id)
-            self._save(mlflow_run_id=self.store.run_id)
+            store = MlflowStore(self.header, self.to, self.shipping.mlflow_run_id)
+            if store.run_id != self.shipping.mlflow_run_id:  # a new run begins at the beginning
+                self._save(mlflow_run_id=store.run_id, offset=0)
+            self.store = store
         return self.store
 
     def _carry(self, store: MlflowStore, entry: Entry) -> None:
         """Carry one entry that is not a number or a text."""
+        try:
+            self._carry_whole(store, entry)
+        except LostBlobError as lost:  # it will not come back; the rest must not wait for it
+            print(f"lost: {lost}", file=sys.stderr, flush=True)
+            store.client.set_tag(store.run_id, f"shackdoo.lost.{lost.sha256[:8]}", str(lost))
+
+    def _carry_whole(self, store: MlflowStore, entry: Entry) -> None:
         match entry["kind"]:
             case "start":
-                store.client.set_tag(store.run_id, "shackdoo.run_uid", entry["run_uid"])
+                store.begin(entry, self._parent_is_here(entry))
             case "artifact":
-                store.upload(self._blob(entry), entry["name"], entry["folder"])
+                with self._prepared(entry) as file:
+                    store.upload(file, entry["name"], entry["folder"])
             case "datainput":
                 store.log_input(entry)
             case "model":
@@ -141,15 +188,38 @@ class _Shipper:
                 store.upload(self._drawn(entry), Path(entry["file"]).name, entry["folder"])
             case "end":
                 store.end(entry["status"], entry.get("died") or entry["time"])
+            case "damaged":
+                store.client.set_tag(store.run_id, "shackdoo.journal", DAMAGED)
+
+    def _parent_is_here(self, header: Entry) -> bool:
+        parent = header["parent_uid"]
+        return parent is not None and read_run(self.folder.with_name(parent)) is not None
+
+    @contextmanager
+    def _prepared(self, entry: Entry) -> Iterator[Path]:
+        """Give the file as it may leave this machine."""
+        blob = self._blob(entry)
+        if not entry["redact"]:
+            yield blob
+            return
+        with tempfile.TemporaryDirectory() as scratch:
+            target = Path(scratch) / entry["name"]
+            self.workshop.redact(blob, target)
+            yield target
 
     def _drawn(self, entry: Entry) -> Path:
+        """Return the picture, drawn; it goes into the project as well, if that is still there."""
         file = Path(entry["file"])
         content = json.loads(self._blob(entry).read_text(encoding="utf-8"))
-        self.draw[entry["figure"]](content, file)
-        return file
+        picture = self.folder / "files" / file.name
+        picture.parent.mkdir(mode=0o700, exist_ok=True)
+        self.workshop.draw[entry["figure"]](content, picture)
+        with contextlib.suppress(OSError):
+            copy_whole(picture, file)
+        return picture
 
     def _blob(self, entry: Entry) -> Path:
-        return blob_path(self.folder, entry["sha256"])
+        return checked_blob(self.folder, entry["sha256"])
 
     def _writer_died(self) -> bool:
         """Close the run if its writer is gone; return whether there is an end to be carried."""
@@ -167,7 +237,8 @@ class _Shipper:
         changed = replace(self.shipping, **changes)
         if changed != self.shipping:
             self.shipping = changed
-            write_shipping(self.folder, changed)
+            write_shipping(self.folder, changed, self.to)
+            self.progress(changed.offset)
 
 
 def _one_line(error: BaseException) -> str:

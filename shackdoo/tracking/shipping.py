@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -10,9 +11,28 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-SHIPPING = "shipping.json"
+from shackdoo.tracking.journal import JOURNAL
+
 SHIPPER_LOG = "shipper.log"
 POLL_SECONDS = 0.1
+
+
+class RunDeletedError(Exception):
+    """Somebody has deleted the run from its store; sending it again would not be their wish."""
+
+
+def shipping_file(to: str | None = None) -> str:
+    """Return the name of the file that tells how far a run is: in its own store, or in ``to``."""
+    return f"shipping{_suffix(to)}.json"
+
+
+def lock_file(to: str | None = None) -> str:
+    """Return the name of the file that a shipper of a run locks, one for each store."""
+    return f"shipper{_suffix(to)}.lock"
+
+
+def _suffix(to: str | None) -> str:
+    return "" if to is None else f"-{hashlib.sha256(to.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True)
@@ -32,19 +52,31 @@ class Shipping:
     error: str | None = None
 
 
-def read_shipping(folder: Path) -> Shipping:
-    """Return how far the run in ``folder`` has been carried."""
-    path = folder / SHIPPING
+def read_shipping(folder: Path, to: str | None = None) -> Shipping:
+    """Return how far the run in ``folder`` has been carried to its own store, or to ``to``."""
+    path = folder / shipping_file(to)
     if not path.exists():
         return Shipping()
     return Shipping(**json.loads(path.read_text(encoding="utf-8")))
 
 
-def write_shipping(folder: Path, shipping: Shipping) -> None:
+def write_shipping(folder: Path, shipping: Shipping, to: str | None = None) -> None:
     """Put on disk how far the run has been carried; the file is whole at any moment."""
-    part = folder / f".{SHIPPING}.part"
+    path = folder / shipping_file(to)
+    part = path.with_name(f".{path.name}.part")
+    part.touch(mode=0o600)
     part.write_text(json.dumps(asdict(shipping)), encoding="utf-8")
-    part.replace(folder / SHIPPING)
+    part.replace(path)
+
+
+def entries_left(folder: Path, to: str | None = None) -> int:
+    """Return how many entries of the journal the store has not got yet."""
+    shipping = read_shipping(folder, to)
+    if shipping.done:
+        return 0
+    with (folder / JOURNAL).open("rb") as file:
+        file.seek(shipping.offset)
+        return sum(line.endswith(b"\n") for line in file)
 
 
 def start_shipper(folder: Path) -> None:

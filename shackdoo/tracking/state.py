@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,9 +15,11 @@ from shackdoo.tracking.journal import (
     Entry,
     Journal,
     cut_torn_tail,
+    last_entry,
     read_entries,
     writer_is_gone,
 )
+from shackdoo.tracking.shipping import read_shipping, shipping_file
 
 RUNS = "runs"
 
@@ -85,10 +89,9 @@ def read_run(folder: Path) -> LocalRun | None:
     journal = folder / JOURNAL
     if not journal.is_file():
         return None
-    header, last = None, None
-    for entry, _ in read_entries(journal):
-        header, last = header or entry, entry
-    if header is None or last is None:
+    header, _ = next(read_entries(journal), ({"kind": "none"}, 0))
+    last = last_entry(journal)
+    if header["kind"] != "start" or last is None:
         return None
     return LocalRun(folder, header, last["status"] if last["kind"] == "end" else None)
 
@@ -130,10 +133,33 @@ def close_if_dead(run: LocalRun) -> bool:
         journal = Journal(run.journal)
     except BlockingIOError:  # another process closes it at this moment
         return False
-    last = {}
-    for entry, _ in read_entries(run.journal):
-        last = entry
+    last = last_entry(run.journal) or {}
     if last.get("kind") != "end":
         journal.write("end", status="KILLED", died=last.get("time"))
     journal.close()
     return True
+
+
+def prune(state: Path) -> list[str]:
+    """Remove the folders of runs that their store has whole, when their time is over.
+
+    How long that is stands in each journal's header (``tracking.keep_days`` of its run).
+
+    Returns:
+        The uids of the runs that are gone.
+    """
+    gone = [run for run in local_runs(state) if _may_go(run)]
+    for run in gone:
+        doomed = run.folder.with_name(f".{run.uid}.gone")
+        run.folder.rename(doomed)  # at once, so that nobody finds half a run
+    for doomed in (state / RUNS).glob(".*.gone"):
+        shutil.rmtree(doomed, ignore_errors=True)
+    return [run.uid for run in gone]
+
+
+def _may_go(run: LocalRun) -> bool:
+    days = run.header["keep_days"]
+    if days is None or run.status is None or not read_shipping(run.folder).done:
+        return False
+    last = (run.folder / shipping_file()).stat().st_mtime
+    return bool(time.time() - last > days * 24 * 3600)

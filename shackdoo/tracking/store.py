@@ -198,12 +198,12 @@ def _connect(uri: str) -> None:
             f"name another one: postgresql+psycopg2://… ."
         ) from None
     except SQLAlchemyError as error:
-        reason = _without_password(str(error).splitlines()[0], uri)
+        reason = without_password(str(error).splitlines()[0], uri)
         raise StoreError(f"The tracking store {_shown(uri)} can't be used: {reason}.") from None
 
 
-def _without_password(text: str, uri: str) -> str:
-    """Return what a driver says without the password, which some of them repeat."""
+def without_password(text: str, uri: str) -> str:
+    """Return what a driver or a server says without the password, which some of them repeat."""
     password = uri.partition("://")[2].rpartition("@")[0].partition(":")[2]
     for secret in {password, unquote(password)} - {""}:
         text = text.replace(secret, "***")

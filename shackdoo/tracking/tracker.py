@@ -14,11 +14,13 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 class Artifact:
     """A file of the run; ``folder`` is where it stands among the artifacts, ``""`` at the top.
 
-    The same name again replaces the file.
+    The same name again replaces the file. With ``redact`` it may hold secrets: they are taken
+    out of what leaves this machine.
     """
 
     path: Path
     folder: str
+    redact: bool = False
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,8 @@ def header(tmp_path: Path) -> Callable[..., Header]:
             "source": "shackdoo train",
             "project_root": str(tmp_path),
             "start_time": now_ms() - 5000,
+            "parent_uid": None,
+            "keep_days": 30.0,
         }
         return Header(**{**fields, **changes})
 

@@ -30,7 +30,8 @@ from dataclasses import asdict
 from pathlib import Path
 from shackdoo.tracking.journal import Header, JournalTracker
 folder = Path(sys.argv[1])
-header = Header(folder.name, "digits", "name", "sqlite:////x/y.db", None, "u", "s", "/", 1)
+uri = "sqlite:////x/y.db"
+header = Header(folder.name, "digits", "name", uri, None, "u", "s", "/", 1, None, None)
 tracker = JournalTracker(folder, header)
 for step in range(10**9):
     tracker.metrics({"loss": step / 7}, step=step)

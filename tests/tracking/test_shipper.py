@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +20,7 @@ import numpy as np
 import pytest
 
 from shackdoo.tracking.journal import JournalTracker
-from shackdoo.tracking.shipper import ship
+from shackdoo.tracking.shipper import Workshop, ship
 from shackdoo.tracking.shipping import read_shipping
 from shackdoo.tracking.state import close_if_dead, read_run
 from shackdoo.tracking.tracker import Artifact, DataInput, Figure, Model, Tensor
@@ -27,6 +28,7 @@ from shackdoo.tracking.tracker import Artifact, DataInput, Figure, Model, Tensor
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow", "ignore::UserWarning:keras")
 
 STEPS = 30
+NOTHING = Workshop({}, redact=shutil.copyfile)  # type: ignore[arg-type]
 
 
 def write_run(tracker: JournalTracker, folder: Path) -> None:
@@ -67,9 +69,9 @@ def test_a_run_arrives_whole_and_a_second_time_adds_nothing(
     tracker.tags({"note": "x" * 9000})
     tracker.end("FINISHED")
 
-    assert ship(folder, {}, follow=True).done
+    assert ship(folder, NOTHING, follow=True).done
     (folder / "shipping.json").unlink()  # as if the cursor had been lost: all is sent again
-    assert ship(folder, {}, follow=False).done
+    assert ship(folder, NOTHING).done
 
     client, run = MlflowClient(store_uri), only_run(store_uri)
     header = read_run(folder).header  # type: ignore[union-attr]
@@ -109,10 +111,10 @@ def test_model_and_pictures(
     tracker.end("FINISHED")
 
     def draw(content: dict[str, Any], file: Path) -> None:
-        file.parent.mkdir()
+        file.parent.mkdir(exist_ok=True)
         file.write_text(str(content["points"]))
 
-    assert ship(folder, {"curve": draw}, follow=False).done
+    assert ship(folder, Workshop({"curve": draw}, redact=shutil.copyfile)).done
     assert picture.read_text() == "[1, 2]"
     run = only_run(store_uri)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store_uri)
@@ -135,7 +137,7 @@ def test_a_joined_run_is_not_opened_a_second_time(
     folder, tracker = open_run(tracking_uri=store_uri, mlflow_run_id=given.info.run_id)
     write_run(tracker, tmp_path)
     tracker.end("FAILED")
-    assert ship(folder, {}, follow=False).mlflow_run_id == given.info.run_id
+    assert ship(folder, NOTHING).mlflow_run_id == given.info.run_id
     run = only_run(store_uri)
     assert (run.info.run_id, run.info.status) == (given.info.run_id, "FAILED")
     assert run.data.tags["shackdoo.run_uid"] == folder.name
@@ -147,7 +149,7 @@ def test_a_dead_writers_run_is_shipped_as_killed(
     folder, tracker = open_run(tracking_uri=store_uri)
     write_run(tracker, tmp_path)
     os.close(tracker._journal._file)  # the kernel does this to a process that is killed
-    assert ship(folder, {}, follow=True).done
+    assert ship(folder, NOTHING, follow=True).done
     run = only_run(store_uri)
     assert run.info.status == "KILLED"
     assert len(history(store_uri, run, "loss")) == STEPS
@@ -156,8 +158,8 @@ def test_a_dead_writers_run_is_shipped_as_killed(
 SHIPPER = """
 import sys
 from pathlib import Path
-from shackdoo.tracking.shipper import ship
-print(ship(Path(sys.argv[1]), {}, follow=True).done)
+from shackdoo.tracking.shipper import Workshop, ship
+print(ship(Path(sys.argv[1]), Workshop({}, None), follow=True).done)
 """
 
 
@@ -180,7 +182,7 @@ def test_two_shippers_make_one_run_and_a_killed_one_is_taken_over(
         shipper.communicate()
     tracker.metrics({"loss": 0.5}, step=STEPS)
     tracker.end("FINISHED")
-    assert ship(folder, {}, follow=False).done
+    assert ship(folder, NOTHING).done
     run = only_run(store_uri)
     assert [step for step, _, _ in history(store_uri, run, "loss")] == list(range(STEPS + 1))
 
@@ -227,13 +229,13 @@ def test_a_server_that_is_away_loses_nothing(
     uri = f"http://127.0.0.1:{port}"
     folder, tracker = open_run(tracking_uri=uri)
     write_run(tracker, tmp_path)
-    away = ship(folder, {}, follow=False)
+    away = ship(folder, NOTHING)
     assert not away.done
     assert away.error is not None
     assert "refused" in away.error
     tracker.end("FINISHED")
     with server(store_uri, port, tmp_path / "artifacts"):
-        assert ship(folder, {}, follow=False).done
+        assert ship(folder, NOTHING).done
         run = only_run(uri)
         assert len(history(uri, run, "loss")) == STEPS
         assert run.info.status == "FINISHED"
