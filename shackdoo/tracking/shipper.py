@@ -138,11 +138,10 @@ class _Shipper:
 
     def carry_some(self) -> bool:
         """Carry what the journal has beyond what was carried; return whether there was any."""
-        entries = read_entries(self.folder / JOURNAL, self.shipping.offset)
-        batch = list(itertools.islice(entries, BATCH))
-        if not batch:
+        if next(self._entries(), None) is None:
             return False
-        store = self._opened()
+        store = self._opened()  # it may turn out that all has to be sent again
+        batch = list(itertools.islice(self._entries(), BATCH))
         for plain, group in itertools.groupby(batch, lambda pair: pair[0]["kind"] in PLAIN):
             some = list(group)
             if plain:
@@ -153,6 +152,9 @@ class _Shipper:
                 self._carry(store, entry)
                 self._save(offset=offset, done=entry["kind"] == "end", error=None)
         return True
+
+    def _entries(self) -> Iterator[tuple[Entry, int]]:
+        return read_entries(self.folder / JOURNAL, self.shipping.offset)
 
     def _opened(self) -> MlflowStore:
         """Return the run in the store, found again or created."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import MlflowServer, Postgres
 
 from shackdoo.tracking.journal import Header, JournalTracker, now_ms
 from shackdoo.tracking.state import make_run_folder, new_run_uid
@@ -70,3 +71,53 @@ def open_run(
         return folder, JournalTracker(folder, made)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server."""
+    server = Postgres()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def server_on_sqlite(
+    empty_store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MlflowServer]:
+    """An MLflow server on SQLite."""
+    folder = tmp_path_factory.mktemp("server")
+    store = shutil.copyfile(empty_store, folder / "mlflow.db")
+    server = MlflowServer(f"sqlite:///{store}", folder / "artifacts").start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def server_on_postgres(
+    postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MlflowServer]:
+    """An MLflow server on PostgreSQL."""
+    server = MlflowServer(postgres.uri, tmp_path_factory.mktemp("server") / "artifacts").start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        "server on sqlite",
+        pytest.param("server on postgres", marks=pytest.mark.postgres),
+    ]
+)
+def every_store(request: pytest.FixtureRequest) -> str:
+    """The address of a store: a file, and servers on both databases."""
+    if request.param == "sqlite":
+        return str(request.getfixturevalue("store_uri"))
+    return str(request.getfixturevalue(request.param.replace(" ", "_")).uri)
+
+
+@pytest.fixture
+def experiment(request: pytest.FixtureRequest) -> str:
+    """An experiment of the test's own: servers are shared."""
+    return f"{request.node.name}-{new_run_uid()[:8]}"

@@ -1,0 +1,21 @@
+"""How often a test repeats what depends on chance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--full``."""
+    parser.addoption(
+        "--full", action="store_true", help="crash and outage tests with their full counts"
+    )
+
+
+@pytest.fixture
+def counted(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
+    """Choose between the full count of a test and its small one."""
+    full = bool(request.config.getoption("--full"))
+    return lambda whole, small: whole if full else small
