@@ -32,8 +32,8 @@ ui: $(STAMP)  ## show the runs in the browser (MLflow on 127.0.0.1:5000)
 test: $(STAMP)  ## run the tests that need a few minutes and nothing installed
 	$(BIN)/python -m pytest -m "$(FAST)" $(ARGS)
 
-test-all: $(STAMP)  ## run all tests, also those that are slow or need a server
-	$(BIN)/python -m pytest $(ARGS)
+test-all: $(STAMP)  ## run all tests with their full counts, also those that are slow or need a server
+	$(BIN)/python -m pytest --full $(ARGS)
 
 check: $(STAMP)  ## check format, lint, types and the direction of imports
 	$(BIN)/ruff format --check .
