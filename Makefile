@@ -44,6 +44,9 @@ check: $(STAMP)  ## check format, lint, types and the direction of imports
 bench: $(STAMP)  ## measure what the README claims, against peers (long; wants a quiet machine)
 	$(BIN)/python benchmarks/messages.py
 	$(BIN)/python benchmarks/train_until_prompt.py
+	$(BIN)/python benchmarks/tracking_cost.py
+	$(BIN)/python benchmarks/tracking_points.py
+	$(BIN)/python benchmarks/outage_stall.py
 	$(BIN)/python benchmarks/accuracy.py
 	$(BIN)/python benchmarks/keras_convnet.py
 	$(BIN)/python benchmarks/predecessor.py

@@ -1,0 +1,65 @@
+"""What tracking adds to ``shackdoo train``: with it and without it, in turns.
+
+Warm: the compiled programs are cached and the store has its tables. Until the prompt is what the
+user waits for; the rest is done by the shipper.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from measure import (
+    SHACKDOO,
+    Measure,
+    adopt_orphans,
+    figure,
+    interleave,
+    place,
+    print_machine,
+    print_table,
+    reap,
+    run,
+)
+
+
+def main() -> None:
+    """Run pairs and print times and differences."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=10, help="pairs of runs (default: 10)")
+    parser.add_argument("--task", default="Mnist_B", help="the task (default: Mnist_B)")
+    parser.add_argument("overrides", nargs="*", help="key=value for both")
+    arguments = parser.parse_args()
+    adopt_orphans()
+    # Without pictures, which the shipper draws: else one side would draw them before the prompt.
+    plain = ["report.curves=false", "report.confusion_matrix=false"]
+    request = [f"task={arguments.task}", *plain, *arguments.overrides]
+    with place() as somewhere:
+        somewhere.train(*request)
+
+        def recorded() -> Measure:
+            return somewhere.train(*request).prompt
+
+        def unrecorded() -> Measure:
+            command = [*SHACKDOO, "train", *request, "tracking=off"]
+            measured = run(command, somewhere.environment, somewhere.folder).require(0)
+            reap()
+            return measured
+
+        results = interleave({"on": recorded, "off": unrecorded}, arguments.rounds)
+    pairs = list(zip(results["on"], results["off"], strict=True))
+    rows = [
+        (f"tracking {name}", figure(m.wall for m in some), figure(m.cpu for m in some))
+        for name, some in results.items()
+    ]
+    difference = (
+        "difference, pair by pair",
+        figure(a.wall - b.wall for a, b in pairs),
+        figure(a.cpu - b.cpu for a, b in pairs),
+    )
+    title = f"{arguments.task} until the prompt, {arguments.rounds} pairs"
+    print_table(title, ("what", "wall s", "CPU s"), [*rows, difference])
+    print_machine()
+
+
+if __name__ == "__main__":
+    main()
