@@ -16,8 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shackdoo.errors import StoreError
 from shackdoo.tracking.blobs import LostBlobError, checked_blob, copy_whole
 from shackdoo.tracking.journal import DAMAGED, JOURNAL, Entry, read_entries
+from shackdoo.tracking.server import ask
 from shackdoo.tracking.shipping import (
     RunDeletedError,
     Shipping,
@@ -26,7 +28,7 @@ from shackdoo.tracking.shipping import (
     write_shipping,
 )
 from shackdoo.tracking.state import close_if_dead, read_run
-from shackdoo.tracking.store import without_password
+from shackdoo.tracking.store import is_server, without_password
 
 if TYPE_CHECKING:
     from shackdoo.tracking.mlflow_store import MlflowStore
@@ -113,7 +115,7 @@ class _Shipper:
             try:
                 moved = self.carry_some()
             except Exception as error:  # whatever a store, a network or a disk can raise
-                self._failed(error)
+                self._failed(error, aloud=follow)
                 if isinstance(error, RunDeletedError):
                     break
                 if not follow or self._out_of_patience(failing_since):
@@ -129,12 +131,22 @@ class _Shipper:
                     break
         return self.shipping
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: Exception, aloud: bool) -> None:
         """Note why; a run that somebody deleted from the store is not sent again."""
-        why = without_password(_one_line(error), self.address)
+        why = self._reason(error)
         self._save(error=why, done=isinstance(error, RunDeletedError))
-        print(f"not shipped: {why}", file=sys.stderr, flush=True)
+        if aloud:
+            print(f"not shipped: {why}", file=sys.stderr, flush=True)
         self.store = None
+
+    def _reason(self, error: Exception) -> str:
+        """Return why, in the plain words of who asks a server directly, if that fails as well."""
+        if is_server(self.address):
+            try:
+                ask(self.address, "experiments/search", {"max_results": 1})
+            except StoreError as plain:
+                return str(plain).rstrip(".")
+        return without_password(_one_line(error), self.address)
 
     def carry_some(self) -> bool:
         """Carry what the journal has beyond what was carried; return whether there was any."""

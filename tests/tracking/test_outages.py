@@ -178,7 +178,7 @@ def test_an_address_that_swallows_everything(
     with black_hole() as port:
         one = training(f"http://127.0.0.1:{port}", 300)
         acknowledged = one.finish()
-        assert "timed out" in one.wait_for_trouble()
+        assert "no answer within 5 s" in one.wait_for_trouble()
     server = MlflowServer(store_uri, tmp_path / "artifacts", port)
     try:
         server.start()
@@ -202,7 +202,7 @@ def test_a_server_that_wants_a_password(
         MLFLOW_AUTH_ADMIN_PASSWORD="a-long-password",
     )
     one = training(own_server.uri, 300)
-    assert "401" in one.wait_for_trouble()
+    assert "it answers 401: it wants credentials" in one.wait_for_trouble()
     acknowledged = one.finish()
     one.stop_shipper()
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
@@ -218,7 +218,7 @@ def test_a_server_that_refuses_the_name_it_is_called_by(
     """403 until it is started with that name."""
     own_server.start("--allowed-hosts", "somebody.else")
     one = training(own_server.uri, 300)
-    assert "403" in one.wait_for_trouble()
+    assert "started with --allowed-hosts 127.0.0.1" in one.wait_for_trouble()
     acknowledged = one.finish()
     own_server.kill()
     own_server.start()
