@@ -18,6 +18,8 @@ from pathlib import Path
 from shackdoo.config.project import Project, find_project, load_dotenv
 from shackdoo.errors import ConfigError, RequestError, RunError
 from shackdoo.tracking.server import ask, public_address
+from shackdoo.tracking.shipping import read_shipping, start_sync
+from shackdoo.tracking.state import local_runs
 from shackdoo.tracking.store import is_server, resolve_uri, sqlite_file
 
 OVERRIDE = "tracking.uri="
@@ -37,12 +39,13 @@ def main(argv: Sequence[str]) -> int:
     project = find_project()
     load_dotenv(project)
     uri = resolve_uri(_override(options.override) or _configured(project), project.root)
+    _ship_what_is_left(project)
     if is_server(uri):
         print(_link(uri))
         return 0
     host = options.host or os.environ.get("UI_HOST") or "127.0.0.1"
     port = _free_port(host, options.port or os.environ.get("UI_PORT") or "5000")
-    _say_if_empty(uri)
+    _make_database(uri)
     return _serve(uri, host, port, project)
 
 
@@ -114,10 +117,22 @@ def _free_port(host: str, wanted: str) -> int:
         ) from None
 
 
-def _say_if_empty(uri: str) -> None:
+def _ship_what_is_left(project: Project) -> None:
+    """Have dead runs closed and what is left shipped meanwhile, so that it is seen."""
+    state = project.state_dir()
+    if not all(read_shipping(run.folder).done for run in local_runs(state)):
+        start_sync(state)
+
+
+def _make_database(uri: str) -> None:
+    """Make the store if there is none, apart from the server: a training may want it as well."""
     file = sqlite_file(uri)
-    if file is not None and not (file.exists() and file.stat().st_size):
-        print("no run is recorded here yet; make one: shackdoo train task=Mnist_B", file=sys.stderr)
+    if file is None or (file.exists() and file.stat().st_size):
+        return
+    print("no run is recorded here yet; make one: shackdoo train task=Mnist_B", file=sys.stderr)
+    command = [sys.executable, "-m", "shackdoo.tracking.mlflow_database", str(file)]
+    if subprocess.run(command, env=_environment(uri), stdout=sys.stderr).returncode:
+        raise RunError(f"The store {file} can't be made; what MLflow said stands above.")
 
 
 def _serve(uri: str, host: str, port: int, project: Project) -> int:

@@ -26,7 +26,9 @@ from mlflow.exceptions import MlflowException
 from shackdoo.tracking.blobs import file_digest, named_copy
 from shackdoo.tracking.journal import Entry
 from shackdoo.tracking.limits import FOLDER, MAX_PARAM, MAX_TAG, Fitted, fit, fit_key
+from shackdoo.tracking.mlflow_database import make_database
 from shackdoo.tracking.shipping import RunDeletedError
+from shackdoo.tracking.store import sqlite_file
 
 RUN_UID, PARENT_UID = "shackdoo.run_uid", "shackdoo.parent_uid"
 DIGEST_LENGTH = 36  # as much of a data set's digest as MLflow's column holds; the tag has all
@@ -53,6 +55,8 @@ class MlflowStore:
             RunDeletedError: if somebody has deleted the run there.
         """
         self.address = to or header["tracking_uri"]
+        if (file := sqlite_file(self.address)) is not None:
+            make_database(file)
         self.client = MlflowClient(self.address)
         joined = header["mlflow_run_id"] if to is None else None
         known = run_id if run_id is not None and self._is_there(run_id) else None

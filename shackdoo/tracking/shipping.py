@@ -81,18 +81,27 @@ def entries_left(folder: Path, to: str | None = None) -> int:
 
 def start_shipper(folder: Path) -> None:
     """Start the process that carries this run's journal; it outlives the caller."""
-    log = os.open(folder / SHIPPER_LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    _start_sync(folder.parent.parent, folder / SHIPPER_LOG, "--follow", folder.name)
+
+
+def start_sync(state: Path) -> None:
+    """Start a process that closes dead runs and carries what is left of any; it outlives us."""
+    _start_sync(state, state / SHIPPER_LOG)
+
+
+def _start_sync(state: Path, log: Path, *arguments: str) -> None:
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         subprocess.Popen(
-            [sys.executable, "-m", "shackdoo.cli", "sync", "--follow", folder.name],
+            [sys.executable, "-m", "shackdoo.cli", "sync", *arguments],
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=output,
+            stderr=output,
             start_new_session=True,  # Ctrl-C in the terminal is the training's, not the shipper's
-            env={**os.environ, "SHACKDOO_STATE": str(folder.parent.parent)},
+            env={**os.environ, "SHACKDOO_STATE": str(state)},
         )
     finally:
-        os.close(log)
+        os.close(output)
 
 
 def wait_shipped(folder: Path, seconds: float) -> Shipping:

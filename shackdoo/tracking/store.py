@@ -37,7 +37,7 @@ def resolve_uri(configured: str | None, root: Path) -> str:
         StoreError: if the address is malformed, names a file store, or an SQLite file that can't
             be written.
     """
-    uri = configured or os.environ.get(VARIABLE) or f"sqlite:///{_quoted(root / DATABASE)}"
+    uri = configured or os.environ.get(VARIABLE) or sqlite_uri(root / DATABASE)
     kind = _kind(uri)
     if uri.strip() != uri or not uri.isprintable() or (" " in uri and kind in SERVERS):
         raise StoreError(f"The tracking store {_shown(uri)!r} has a space in it. {WAY_OUT}")
@@ -108,6 +108,11 @@ def _unknown(uri: str, scheme: str, rest: str) -> str:
 
 def _sqlite_path(uri: str) -> str:
     return unquote(uri.partition(":///")[2].partition("?")[0])
+
+
+def sqlite_uri(file: Path) -> str:
+    """Return the address of an SQLite file."""
+    return f"sqlite:///{_quoted(file)}"
 
 
 def _quoted(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recorded import record
 
 from shackdoo.commands import ui
 from shackdoo.errors import ConfigError, RequestError
-from shackdoo.tracking.journal import Header, JournalTracker, now_ms
-from shackdoo.tracking.shipper import ship
-from shackdoo.tracking.state import make_run_folder, new_run_uid
+from shackdoo.tracking.journal import now_ms
+from shackdoo.tracking.shipper import Workshop, ship
+from shackdoo.tracking.shipping import wait_shipped
 from shackdoo.tracking.store import check_reachable, resolve_uri
 from shackdoo.tracking.tracker import Artifact
 
@@ -33,31 +35,20 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "my 100%20 runs"
     (root / "conf" / "local").mkdir(parents=True)
     monkeypatch.setenv("SHACKDOO_ROOT", str(root))
+    monkeypatch.setenv("SHACKDOO_STATE", str(root / "state"))
     for variable in ("MLFLOW_TRACKING_URI", "UI_HOST", "UI_PORT"):
         monkeypatch.delenv(variable, raising=False)
     return root
 
 
-def record(project: Path, experiment: str, start_time: int) -> str:
+def recorded_run(project: Path, experiment: str, start_time: int) -> str:
     """Record a run as training does; return its MLflow id."""
-    uid = new_run_uid()
-    folder = make_run_folder(project / "state", uid)
-    header = Header(
-        run_uid=uid,
-        experiment=experiment,
-        run_name="Mnist_B-test",
-        tracking_uri=resolve_uri(None, project),
-        mlflow_run_id=None,
-        user="somebody",
-        source="shackdoo train",
-        project_root=str(project),
-        start_time=start_time,
-    )
-    tracker = JournalTracker(folder, header)
+    uri = resolve_uri(None, project)
+    folder, tracker = record(project, uri, experiment=experiment, start_time=start_time)
     (project / "note.txt").write_text("hello")
     tracker.attach(Artifact(project / "note.txt", "report"))
     tracker.end("FINISHED")
-    return str(ship(folder, {}, follow=False).mlflow_run_id)
+    return str(ship(folder, Workshop({}, shutil.copyfile)).mlflow_run_id)  # type: ignore[arg-type]
 
 
 @contextmanager
@@ -94,8 +85,8 @@ def experiment_of(project: Path, run: str) -> str:
 def test_it_opens_the_experiment_with_the_newest_run(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    newer = record(project, "newer", now_ms())
-    older = record(project, "older", now_ms() - 10_000)
+    newer = recorded_run(project, "newer", now_ms())
+    older = recorded_run(project, "older", now_ms() - 10_000)
     # A proxy that is not there: what runs on this machine is asked past it.
     with served(signal.SIGINT, http_proxy="http://127.0.0.1:1") as (address, page):
         assert page == f"experiments/{experiment_of(project, newer)}/{QUERY}"
@@ -190,3 +181,10 @@ def test_where_a_browser_on_this_machine_finds_it() -> None:
     assert ui._address("0.0.0.0", 1) == "http://127.0.0.1:1"
     assert ui._address("::", 1) == "http://[::1]:1"
     assert ui._address("gpu7", 1) == "http://gpu7:1"
+
+
+def test_a_run_that_died_is_closed_and_shipped_meanwhile(project: Path) -> None:
+    folder, tracker = record(project, resolve_uri(None, project))
+    os.close(tracker._journal._file)  # what the kernel does to a process that dies
+    with served(signal.SIGTERM):
+        assert wait_shipped(folder, 120).done

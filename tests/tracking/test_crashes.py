@@ -98,17 +98,19 @@ def test_shippers_may_be_killed_at_any_moment(
     assert len(runs_of(store_uri, "digits")) == runs
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "server"])
+@pytest.fixture(params=["sqlite, not there yet", "server"])
+def busy_store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a store that many will want at once."""
+    if request.param == "server":
+        server: MlflowServer = request.getfixturevalue("server_on_sqlite")
+        return server.uri
+    return f"sqlite:///{tmp_path / 'new.db'}"
+
+
 def test_many_runs_at_once(
-    kind: str,
-    state: Path,
-    experiment: str,
-    request: pytest.FixtureRequest,
-    counted: Callable[[int, int], int],
+    busy_store: str, state: Path, experiment: str, counted: Callable[[int, int], int]
 ) -> None:
-    fixture = "store_uri" if kind == "sqlite" else "server_on_sqlite"
-    found: str | MlflowServer = request.getfixturevalue(fixture)
-    uri = found if isinstance(found, str) else found.uri
+    uri = busy_store
     folders = [make_run_folder(state, new_run_uid()) for _ in range(counted(20, 5))]
     points = 500
     writers = [
