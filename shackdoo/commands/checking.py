@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from shackdoo.catalog import Catalog
 from shackdoo.config.targets import check_targets
 from shackdoo.errors import RequestError, TaskError, did_you_mean
+from shackdoo.provenance.secrets import Redactor
 from shackdoo.task import Task
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ class Checked:
     catalog: Catalog
     project: Project
     parent_uid: str | None = None
+
+    def redactor(self) -> Redactor:
+        """Return what hides the secrets of this run wherever it is recorded."""
+        return Redactor.of(self.composed.values, self.composed.interpolated, os.environ)
 
 
 def check(composed: Composed, project: Project) -> Checked:

@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from shackdoo.commands.record_place import Place, open_place
-from shackdoo.provenance.redact import without_credentials
 
 if TYPE_CHECKING:
     from shackdoo.commands.checking import Checked
@@ -45,13 +44,14 @@ class Multirun:
         return code
 
     def _opened(self, checked: Checked) -> Place:
-        place, config = open_place(checked, "multirun"), checked.composed.config
+        redactor, config = checked.redactor(), checked.composed.config
+        place = open_place(checked, redactor, "multirun")
         place.tracker.tags(
             {
                 "shackdoo.task": config.task.name,
                 "shackdoo.tag": config.tag,
                 "shackdoo.kind": "multirun",
-                "shackdoo.overrides": without_credentials(shlex.join(self._arguments)),
+                "shackdoo.overrides": redactor.text(shlex.join(self._arguments)),
             }
         )
         place.start_shipping()

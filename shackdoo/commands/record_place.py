@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from shackdoo.errors import StoreError
 from shackdoo.provenance.redact import without_credentials
+from shackdoo.provenance.secrets import Redactor
 from shackdoo.tracking.journal import Header, JournalTracker, now_ms
 from shackdoo.tracking.memory import MemoryTracker
 from shackdoo.tracking.shipping import (
@@ -108,11 +109,12 @@ class Place:
         )
 
 
-def open_place(checked: Checked, kind: str = "") -> Place:
+def open_place(checked: Checked, redactor: Redactor, kind: str = "") -> Place:
     """Return the place of a new run.
 
     Args:
         checked: the request.
+        redactor: hides its secrets.
         kind: a word for the run's name, if it is not a training.
 
     Raises:
@@ -121,7 +123,7 @@ def open_place(checked: Checked, kind: str = "") -> Place:
     """
     config, project = checked.composed.config, checked.project
     uid = new_run_uid()
-    plain_tag = re.sub(r"[^\w.-]", "_", config.tag)
+    plain_tag = re.sub(r"[^\w.-]", "_", redactor.text(config.tag))
     name = "-".join(word for word in (plain_tag, kind, uid[:8]) if word)
     model = project.root / "data" / "model" / f"{name}.keras"
     report = project.root / "data" / "report" / name
@@ -135,7 +137,7 @@ def open_place(checked: Checked, kind: str = "") -> Place:
     if config.tracking.required:
         check_reachable(uri)
     folder = make_run_folder(project.state_dir(), uid)
-    tracker = JournalTracker(folder, _header(checked, uid, name, uri))
+    tracker = JournalTracker(folder, _header(checked, redactor, uid, name, uri))
     wait = max(config.tracking.wait, JOINED_WAIT if JOINED in os.environ else 0.0)
     return Place(uid, tracker, folder, without_credentials(uri), wait, model, report)
 
@@ -143,45 +145,43 @@ def open_place(checked: Checked, kind: str = "") -> Place:
 def close_joined_as_failed(project: Project, message: str) -> None:
     """Close the run that ``mlflow run`` has opened already, with the mistake as a tag."""
     uid = new_run_uid()
-    uri = resolve_uri(None, project.root)
     folder = make_run_folder(project.state_dir(), uid)
-    tracker = JournalTracker(folder, _header_of("", uid, "", uri, project, None, None))
-    tracker.tags({"shackdoo.error": without_credentials(message)})
+    redactor = Redactor.of({}, {}, os.environ)
+    header = Header(
+        run_uid=uid,
+        experiment="",
+        run_name="",
+        tracking_uri=resolve_uri(None, project.root),
+        mlflow_run_id=os.environ[JOINED],
+        user=getpass.getuser(),
+        source=redactor.text(shlex.join(sys.argv)),
+        project_root=str(project.root),
+        start_time=now_ms(),
+        parent_uid=None,
+        keep_days=None,
+    )
+    tracker = JournalTracker(folder, header)
+    tracker.tags({"shackdoo.error": redactor.text(message)})
     tracker.end("FAILED")
     start_shipper(folder)
     wait_shipped(folder, JOINED_WAIT)
 
 
-def _header(checked: Checked, uid: str, name: str, uri: str) -> Header:
+def _header(checked: Checked, redactor: Redactor, uid: str, name: str, uri: str) -> Header:
     config = checked.composed.config
-    keep_days = config.tracking.keep_days
-    return _header_of(
-        config.experiment, uid, name, uri, checked.project, checked.parent_uid, keep_days
-    )
-
-
-def _header_of(
-    experiment: str,
-    uid: str,
-    name: str,
-    uri: str,
-    project: Project,
-    parent_uid: str | None,
-    keep_days: float | None,
-) -> Header:
     return Header(
         run_uid=uid,
-        experiment=experiment,
+        experiment=config.experiment,
         run_name=name,
         tracking_uri=uri,
         # Of several runs in one, it is the whole that `mlflow run` has opened.
-        mlflow_run_id=os.environ.get(JOINED) if parent_uid is None else None,
+        mlflow_run_id=os.environ.get(JOINED) if checked.parent_uid is None else None,
         user=getpass.getuser(),
-        source=without_credentials(shlex.join(sys.argv)),
-        project_root=str(project.root),
+        source=redactor.text(shlex.join(sys.argv)),
+        project_root=str(checked.project.root),
         start_time=now_ms(),
-        parent_uid=parent_uid,
-        keep_days=keep_days,
+        parent_uid=checked.parent_uid,
+        keep_days=config.tracking.keep_days,
     )
 
 

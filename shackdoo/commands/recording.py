@@ -10,16 +10,18 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from shackdoo.commands.record_place import open_place
 from shackdoo.commands.results import fingerprints, print_result, save_model
+from shackdoo.config.compose import as_yaml
 from shackdoo.config.record import config_digest, flatten
 from shackdoo.errors import ShackdooError
 from shackdoo.provenance.capture import capture, write_manifest
-from shackdoo.provenance.git import git_diff
-from shackdoo.provenance.redact import redacted, without_credentials
+from shackdoo.provenance.git import git_diff, toplevel
+from shackdoo.provenance.untracked import sort_untracked
 from shackdoo.tracking.tracker import Artifact, DataInput
 from shackdoo.training.dataset import leaves
 from shackdoo.training.progress import Progress
@@ -48,6 +50,7 @@ class Recording:
         self.exit_code = 0
         self._history: dict[str, list[float]] = {}
         self._seconds: dict[str, float] = {}
+        self._redactor = checked.redactor()
         self._progress = Progress(checked.task.parameters.epochs)
         self._lap = time.perf_counter()
         self._warned = False
@@ -56,7 +59,7 @@ class Recording:
 
     def __enter__(self) -> Recording:
         self._previous = signal.signal(signal.SIGTERM, _terminate)
-        self.place = open_place(self.checked)
+        self.place = open_place(self.checked, self._redactor)
         self._manifest = self._captured()
         self._describe()
         self.place.start_shipping()
@@ -67,7 +70,7 @@ class Recording:
     def _captured(self) -> dict[str, Any]:
         checked, config = self.checked, self.checked.composed.config
         name = config.task.data
-        manifest = capture(
+        return capture(
             run_uid=self.place.uid,
             command=sys.argv,
             overrides=checked.composed.overrides,
@@ -82,29 +85,52 @@ class Recording:
             determinism={**config.determinism.model_dump(), "xla": config.strategy.xla},
             seed=config.seed,
             root=checked.project.root,
+            redactor=self._redactor,
         )
-        if manifest["code"].get("dirty"):  # the diff stays on this machine: it may hold secrets
-            self.place.keep("code.diff", git_diff(checked.project.root) or b"")
-        return manifest
 
     def _describe(self) -> None:
         """Put on record what is about to run, before it does."""
         composed, tracker = self.checked.composed, self.place.tracker
-        tracker.params(redacted(_named(flatten(composed.values))))
+        values = self._redactor.value(composed.values)
+        tracker.params(_named(flatten(values)))
         tracker.tags(
             {
-                **composed.config.tags,
+                **{name: str(value) for name, value in values["tags"].items()},
                 "shackdoo.task": composed.config.task.name,
-                "shackdoo.tag": composed.config.tag,
+                "shackdoo.tag": self._redactor.text(composed.config.tag),
                 "shackdoo.lineage": self._lineage(),
                 "shackdoo.code": _code(self._manifest["code"]),
                 "shackdoo.config_digest": self._manifest["config_digest"],
             }
         )
-        self._attach_text("config.yaml", without_credentials(composed.to_yaml()))
+        self._attach_text("config.yaml", as_yaml(values))
         self._attach_manifest()
         for name, entry in self._manifest["data"].items():
             tracker.attach(DataInput(name, entry["sha256"], entry["path"], "training"))
+        self._attach_code()
+
+    def _attach_code(self) -> None:
+        """Put on record what the commit does not have: the diff, and untracked files if allowed.
+
+        On this disk it is whole; secrets are taken out when it is shipped.
+        """
+        code, tracker = self._manifest["code"], self.place.tracker
+        if not code.get("dirty"):
+            return
+        diff = self.place.keep("code.diff", git_diff(self.checked.project.root) or b"")
+        if diff is not None:
+            tracker.attach(Artifact(diff, "", redact=True))
+        if not self.checked.composed.config.tracking.untracked:
+            return
+        root = toplevel(self.checked.project.root)
+        if root is None:
+            return
+        untracked = sort_untracked(root, code["untracked"])
+        for name in untracked.shippable:
+            folder = PurePosixPath("untracked", name).parent
+            tracker.attach(Artifact(root / name, str(folder), redact=True))
+        for name, why in untracked.left_out.items():
+            self.notice(f"the untracked file {name} is not shipped: {why}")
 
     def _lineage(self) -> str:
         return " < ".join(parent.__name__ for parent in type(self.checked.task).lineage())
@@ -163,8 +189,8 @@ class Recording:
             )
 
     def notice(self, text: str) -> None:
-        """Show a line."""
-        self._progress.notice(text)
+        """Show a line, without secrets: it may end up in a log."""
+        self._progress.notice(self._redactor.text(text))
 
     # ── results ──────────────────────────────────────────────────────────────────────────────
 
@@ -217,10 +243,10 @@ class Recording:
             self.notice("stopped; the run is closed as KILLED with what it has")
             return
         self.place.tracker.tags(
-            {"shackdoo.error": without_credentials(f"{type(error).__name__}: {error}")}
+            {"shackdoo.error": self._redactor.text(f"{type(error).__name__}: {error}")}
         )
         text = "".join(traceback.format_exception(error))
-        self._attach_text("traceback.txt", without_credentials(text))
+        self._attach_text("traceback.txt", self._redactor.text(text))
         known = isinstance(error, ShackdooError)
         self.notice(f"error: {error}" if known else text)
 

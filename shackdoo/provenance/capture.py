@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from shackdoo.provenance import environment, git, machine
-from shackdoo.provenance.redact import redacted
+from shackdoo.provenance.secrets import Redactor
 
 SCHEMA_VERSION = 1
 
@@ -25,6 +25,7 @@ def capture(
     determinism: Mapping[str, Any],
     seed: int,
     root: Path,
+    redactor: Redactor,
 ) -> dict[str, Any]:
     """Return the manifest of a run that is about to start.
 
@@ -38,21 +39,23 @@ def capture(
         determinism: the switches of the run.
         seed: of the run.
         root: the project whose code is run.
+        redactor: hides the run's secrets.
 
     Returns:
-        JSON-ready; credentials in URLs are redacted.
+        JSON-ready and without secrets; ``redacted`` names the keys of ``config`` that had one.
     """
     return {
         "schema_version": SCHEMA_VERSION,
         "run_uid": run_uid,
         "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "command": redacted(list(command)),
-        "overrides": redacted(list(overrides)),
-        "config": redacted(dict(config)),
+        "command": redactor.value(list(command)),
+        "overrides": redactor.value(list(overrides)),
+        "config": redactor.value(config),
+        "redacted": redactor.hidden_keys(config),
         "config_digest": config_digest,
         "code": git.describe(root),
         "data": {name: dict(entry) for name, entry in data.items()},
-        "environment": environment.describe(root),
+        "environment": environment.describe(root, redactor),
         "machine": machine.describe(),
         "determinism": dict(determinism),
         "seed": seed,

@@ -11,7 +11,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from shackdoo.provenance.redact import redacted
+from shackdoo.provenance.secrets import Redactor
 
 LOCKS = ("requirements.lock", "requirements-gpu.lock")
 IMAGE = "SHACKDOO_IMAGE"  # set in our container images to their id
@@ -19,7 +19,7 @@ FIELD = re.compile(r"^(Name|Version):[ \t]*(\S+)", re.MULTILINE)
 MATTERS = ("TF_", "XLA_", "KERAS_", "OMP_", "MKL_", "ONEDNN_", "CUDA_", "CUBLAS_", "PYTHONHASHSEED")
 
 
-def describe(root: Path) -> dict[str, Any]:
+def describe(root: Path, redactor: Redactor) -> dict[str, Any]:
     """Return Python, every installed package with its version, lock files, image, variables."""
     return {
         "python": platform.python_version(),
@@ -28,7 +28,7 @@ def describe(root: Path) -> dict[str, Any]:
         "packages": _packages(),
         "lock": {name: _sha256(root / name) for name in LOCKS if (root / name).is_file()},
         "image": os.environ.get(IMAGE),
-        "variables": redacted(
+        "variables": redactor.value(
             {k: v for k, v in sorted(os.environ.items()) if k.startswith(MATTERS)}
         ),
     }

@@ -49,6 +49,12 @@ def describe(root: Path) -> dict[str, Any]:
     }
 
 
+def toplevel(root: Path) -> Path | None:
+    """Return the folder that git's names are relative to; None outside a repository."""
+    (top,) = _answers(root, ("rev-parse", "--show-toplevel"))
+    return Path(os.fsdecode(top).removesuffix("\n")) if top else None
+
+
 def git_diff(root: Path) -> bytes | None:
     """Return the difference between the commit and the tracked files, staged or not."""
     (diff,) = _answers(root, DIFF)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 # A password may hold a bare @, and in URLs of databases a bare /. In host:8080/a@b there is none.
 _CREDENTIALS = re.compile(
@@ -14,14 +13,3 @@ _CREDENTIALS = re.compile(
 def without_credentials(text: str) -> str:
     """Return ``text`` with ``user:password@`` of every URL in it replaced by ``***@``."""
     return _CREDENTIALS.sub(r"\g<scheme>***@", text)
-
-
-def redacted(value: Any) -> Any:
-    """Return nested mappings and lists with :func:`without_credentials` applied to all text."""
-    if isinstance(value, str):
-        return without_credentials(value)
-    if isinstance(value, dict):
-        return {key: redacted(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [redacted(part) for part in value]
-    return value

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -35,6 +35,7 @@ from shackdoo.config.schema import Config
 from shackdoo.errors import ConfigError, ShackdooError
 
 VERSION_BASE = "1.3"
+ENVIRONMENT = "oc.env:"  # in an interpolation: ${oc.env:NAME}
 FULL_ERROR = "HYDRA_FULL_ERROR"
 MULTIRUN = {"-m", "--multirun"}
 # What reading and merging files raises: Hydra lets much of it through as it is.
@@ -57,17 +58,20 @@ class Composed:
         values: the same as plain mappings, lists and scalars, interpolations resolved: what is
             recorded.
         overrides: as typed on the command line.
+        interpolated: key of each value that came from the environment, to the text that says so:
+            ``${oc.env:NAME}``.
     """
 
     config: Config
     values: dict[str, Any]
     overrides: tuple[str, ...]
+    interpolated: Mapping[tuple[str, ...], str] = field(repr=False)
     name: str = field(repr=False)
     project: Project = field(repr=False)
 
     def to_yaml(self) -> str:
         """Return ``values`` as YAML text."""
-        return yaml.safe_dump(self.values, sort_keys=False, allow_unicode=True)
+        return as_yaml(self.values)
 
     def place(self, loc: Loc) -> str:
         """Return the override, or the file and line, that sets a key; looked up when asked."""
@@ -85,6 +89,11 @@ class Composed:
         """
         origin = _origin(self.name, self.overrides, self.project)
         return explain_validation(error, origin, self.values, prefix, known)
+
+
+def as_yaml(values: Mapping[str, Any]) -> str:
+    """Return plain values as YAML text."""
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
 class _Behind(SearchPathPlugin):
@@ -110,7 +119,8 @@ def compose(name: str, overrides: Sequence[str], project: Project) -> Composed:
         ConfigError: with the place of the mistake and the way out.
     """
     try:
-        values = _values(name, overrides, project)
+        composed = _composed(name, overrides, project)
+        values = _plain_values(composed, resolve=True)
     except REFUSED as error:
         raise _refused(error, name, overrides, project) from error
     try:
@@ -119,19 +129,31 @@ def compose(name: str, overrides: Sequence[str], project: Project) -> Composed:
         origin = _origin(name, overrides, project)
         raise explain_validation(error, origin, values) from None
     ordered = {field.alias or key: values[field.alias or key] for key, field in FIELDS}
-    return Composed(config, ordered, tuple(overrides), name, project)
+    interpolated = dict(_from_environment(_plain_values(composed, resolve=False), ()))
+    return Composed(config, ordered, tuple(overrides), interpolated, name, project)
 
 
 FIELDS = tuple(Config.model_fields.items())
 
 
-def _values(
-    name: str, overrides: Sequence[str], project: Project, resolve: bool = True
-) -> dict[str, Any]:
+def _composed(name: str, overrides: Sequence[str], project: Project) -> DictConfig:
     with _hydra(project):
-        composed = hydra.compose(name, list(overrides))
-        values = OmegaConf.to_container(composed, resolve=resolve, throw_on_missing=resolve)
+        return hydra.compose(name, list(overrides))
+
+
+def _plain_values(composed: DictConfig, resolve: bool) -> dict[str, Any]:
+    values = OmegaConf.to_container(composed, resolve=resolve, throw_on_missing=resolve)
     return cast("dict[str, Any]", values)
+
+
+def _from_environment(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the keys whose value is looked up in the environment, with the text that says so."""
+    if isinstance(value, dict | list):
+        parts = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, part in parts:
+            yield from _from_environment(part, (*path, str(key)))
+    elif isinstance(value, str) and ENVIRONMENT in value:
+        yield path, value
 
 
 @contextlib.contextmanager
@@ -166,7 +188,7 @@ def _refused(
     error: Exception, name: str, overrides: Sequence[str], project: Project
 ) -> ConfigError:
     def known(chosen: Sequence[str]) -> dict[str, Any]:
-        return _values(name, chosen, project, resolve=False)
+        return _plain_values(_composed(name, chosen, project), resolve=False)
 
     parsed = _overrides(overrides)
     origin = _origin(name, overrides, project)
