@@ -212,6 +212,7 @@ class Task:
             drop_remainder=parameters.drop_remainder,
             max_steps_per_epoch=parameters.max_steps_per_epoch,
             xla=self.config.strategy.xla,
+            report_every=self.config.tracking.every_steps,
         )
 
     def loop(self, model: keras.Model, options: LoopOptions, observer: Observer) -> Loop:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 FLAGS = {"-m", "--multirun"}
 INTERRUPTED = 128  # exit codes from here on are signals
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 class Multirun:
@@ -45,7 +50,7 @@ class Multirun:
 
     def _opened(self, checked: Checked) -> Place:
         redactor, config = checked.redactor(), checked.composed.config
-        place = open_place(checked, redactor, "multirun")
+        place = open_place(checked, redactor, _say, "multirun")
         place.tracker.tags(
             {
                 "shackdoo.task": config.task.name,

@@ -8,13 +8,16 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shackdoo.errors import StoreError
 from shackdoo.provenance.redact import without_credentials
 from shackdoo.provenance.secrets import Redactor
+from shackdoo.tracking.also import Patient, RunIdentity, Tee, find_trackers
 from shackdoo.tracking.journal import Header, JournalTracker, now_ms
 from shackdoo.tracking.memory import MemoryTracker
 from shackdoo.tracking.shipping import (
@@ -109,12 +112,15 @@ class Place:
         )
 
 
-def open_place(checked: Checked, redactor: Redactor, kind: str = "") -> Place:
+def open_place(
+    checked: Checked, redactor: Redactor, notice: Callable[[str], None], kind: str = ""
+) -> Place:
     """Return the place of a new run.
 
     Args:
         checked: the request.
         redactor: hides its secrets.
+        notice: shows a line.
         kind: a word for the run's name, if it is not a training.
 
     Raises:
@@ -136,10 +142,23 @@ def open_place(checked: Checked, redactor: Redactor, kind: str = "") -> Place:
     uri = resolve_uri(configured, project.root)
     if config.tracking.required:
         check_reachable(uri)
+    others = find_trackers(config.tracking.also)
     folder = make_run_folder(project.state_dir(), uid)
-    tracker = JournalTracker(folder, _header(checked, redactor, uid, name, uri))
+    tracker: Tracker = JournalTracker(folder, _header(checked, redactor, uid, name, uri))
+    if others:
+        identity = RunIdentity(
+            uid, name, config.experiment, redactor.text(config.tag), config.task.name
+        )
+        tracker = Tee(tracker, [_patient(each, identity, checked, notice) for each in others])
     wait = max(config.tracking.wait, JOINED_WAIT if JOINED in os.environ else 0.0)
     return Place(uid, tracker, folder, without_credentials(uri), wait, model, report)
+
+
+def _patient(
+    point: EntryPoint, identity: RunIdentity, checked: Checked, notice: Callable[[str], None]
+) -> Patient:
+    wait = checked.composed.config.tracking.wait
+    return Patient(point.name, lambda: point.load()(identity), notice, wait)
 
 
 def close_joined_as_failed(project: Project, message: str) -> None:

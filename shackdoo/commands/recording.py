@@ -29,6 +29,7 @@ from shackdoo.training.progress import Progress
 if TYPE_CHECKING:
     from shackdoo.commands.checking import Checked
     from shackdoo.task import Result
+    from shackdoo.tracking.system import SystemMetrics
     from shackdoo.training.dataset import Dataset
 
 
@@ -59,13 +60,25 @@ class Recording:
 
     def __enter__(self) -> Recording:
         self._previous = signal.signal(signal.SIGTERM, _terminate)
-        self.place = open_place(self.checked, self._redactor)
+        self.place = open_place(self.checked, self._redactor, self.notice)
         self._manifest = self._captured()
         self._describe()
         self.place.start_shipping()
         self._announce()
+        self._system = self._sampled()
         self.lap("open")
         return self
+
+    def _sampled(self) -> SystemMetrics | None:
+        """Return the sampler of system metrics, started, if they are wanted."""
+        seconds = self.checked.composed.config.tracking.system_metrics
+        if seconds is None:
+            return None
+        from shackdoo.tracking.system import SystemMetrics
+
+        sampler = SystemMetrics(self.place.tracker.metrics, seconds)
+        sampler.start()
+        return sampler
 
     def _captured(self) -> dict[str, Any]:
         checked, config = self.checked, self.checked.composed.config
@@ -171,6 +184,11 @@ class Recording:
         """Show it."""
         self._progress.advanced(step, logs)
 
+    def reported(self, step: int, logs: dict[str, float]) -> None:
+        """Journal the training's metrics so far in the epoch, as Keras shows them."""
+        means = {f"batch_{name}": value for name, value in logs.items()}
+        self.place.tracker.metrics(means, step=step)
+
     def epoch_ended(self, epoch: int, logs: dict[str, float]) -> None:
         """Journal the epoch's metrics and show them."""
         self.place.tracker.metrics(logs, step=epoch)
@@ -225,6 +243,8 @@ class Recording:
     ) -> bool:
         self._progress.close()
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the close is short; let it end
+        if self._system is not None:
+            self._system.stop()
         status, self.exit_code = _ending(error)
         if error is not None:
             self._explain(error, status)

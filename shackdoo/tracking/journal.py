@@ -96,15 +96,19 @@ class Journal:
 
         Raises:
             RunError: if the disk doesn't take it; then nothing of it is in the journal.
+            ValueError: if the journal is closed.
         """
         line = _ENCODE({"kind": kind, "time": now_ms(), **fields}) + "\n"
         with self._writing:
+            if self._closing.is_set():  # the number of its file may be another file's by now
+                raise ValueError("The run has ended; nothing can be recorded.")
             self._append(line.encode())
         self._unsynced.set()
 
     def close(self) -> None:
         """Sync and release the lock."""
-        self._closing.set()
+        with self._writing:
+            self._closing.set()
         self._unsynced.set()
         self._syncer.join()
         self._sync()

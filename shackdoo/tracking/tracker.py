@@ -69,7 +69,11 @@ Attachment = Artifact | DataInput | Model | Figure
 
 
 class Tracker(Protocol):
-    """Records one run. A call returns when the record would survive the death of the process."""
+    """Records one run. A call returns when the record would survive the death of the process.
+
+    The journal is the one that every run has; :mod:`shackdoo.tracking.also` tells how to add
+    another. Calls may come from several threads.
+    """
 
     def params(self, values: Mapping[str, object]) -> None:
         """Record parameters: dotted key to value. A key is recorded once."""

@@ -42,6 +42,7 @@ class LoopOptions:
             differs from epoch to epoch, and so does what is left out.
         max_steps_per_epoch: end an epoch after so many steps; None for no limit.
         xla: compile the steps with XLA.
+        report_every: tell the observer the metrics after every so many steps; None for not.
     """
 
     seed: int
@@ -51,6 +52,7 @@ class LoopOptions:
     drop_remainder: bool
     max_steps_per_epoch: int | None
     xla: bool
+    report_every: int | None = None
 
     def steps_per_epoch(self, examples: int) -> int:
         """Return the number of training steps in an epoch over so many examples."""
@@ -71,6 +73,9 @@ class Observer(Protocol):
 
     def advanced(self, step: int, logs: Logs) -> None:
         """So many steps of the epoch are done; ``logs`` are its means so far."""
+
+    def reported(self, step: int, logs: Logs) -> None:
+        """So many steps of the training are done, a multiple of ``report_every``."""
 
     def epoch_ended(self, epoch: int, logs: Logs) -> None:
         """All metrics of the epoch: training, ``val_…``, seconds, examples a second."""
@@ -206,14 +211,26 @@ class Loop:
         each_step = any(acts_on_batches(callback) for callback in self.callbacks)
         step = 0
         while step < steps and not self.model.stop_training:
-            last = min(step + (1 if each_step else self._chunk), steps)
+            before = epoch * steps + step
+            last = min(step + (1 if each_step else self._chunk_length(before)), steps)
             callbacks.on_train_batch_begin(step)
             self._run_chunk(epoch, step, last, order, train)
             logs = self._metrics()
             callbacks.on_train_batch_end(last - 1, logs)
             self.observer.advanced(last, logs)
+            self._report(epoch * steps + last, logs)
             step = last
         return step
+
+    def _chunk_length(self, before: int) -> int:
+        """Return how many steps to run at once after ``before`` steps of the training."""
+        every = self.options.report_every
+        return min(self._chunk, every - before % every) if every else self._chunk
+
+    def _report(self, step: int, logs: Logs) -> None:
+        every = self.options.report_every
+        if every and step % every == 0:
+            self.observer.reported(step, logs)
 
     def _run_chunk(
         self, epoch: int, first: int, last: int, order: np.ndarray[Any, Any], train: Split

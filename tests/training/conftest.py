@@ -12,11 +12,15 @@ class Notes:
         self.notices: list[str] = []
         self.epochs: list[dict[str, float]] = []
         self.steps: list[int] = []
+        self.reports: list[tuple[int, dict[str, float]]] = []
 
     def epoch_started(self, epoch: int, steps: int) -> None: ...
 
     def advanced(self, step: int, logs: dict[str, float]) -> None:
         self.steps.append(step)
+
+    def reported(self, step: int, logs: dict[str, float]) -> None:
+        self.reports.append((step, logs))
 
     def epoch_ended(self, epoch: int, logs: dict[str, float]) -> None:
         self.epochs.append(logs)

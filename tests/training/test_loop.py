@@ -86,6 +86,19 @@ def test_chunks_change_nothing_but_when_others_may_act(
     assert weights(single) == weights(whole)
 
 
+@pytest.mark.parametrize("every", [1, 3, 7, 100])
+def test_reports_come_at_their_steps_of_the_training_and_change_nothing(
+    every: int, notes: Any
+) -> None:
+    whole, reported = model(), model()
+    Loop(whole, replace(OPTIONS, epochs=3), notes).fit(split())
+    assert notes.reports == []
+    Loop(reported, replace(OPTIONS, epochs=3, report_every=every), notes).fit(split())
+    assert [step for step, _ in notes.reports] == list(range(every, 3 * 8 + 1, every))
+    assert all(logs.keys() == {"loss"} for _, logs in notes.reports)
+    assert weights(reported) == weights(whole)
+
+
 def test_remainder_and_limit_of_steps() -> None:
     assert OPTIONS.steps_per_epoch(68) == 8
     assert replace(OPTIONS, drop_remainder=False).steps_per_epoch(68) == 9
