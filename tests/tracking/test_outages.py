@@ -27,6 +27,8 @@ from shackdoo.tracking.shipper import Workshop, ship
 from shackdoo.tracking.shipping import lock_file, read_shipping, wait_shipped
 from shackdoo.tracking.state import make_run_folder, new_run_uid
 
+pytestmark = pytest.mark.slow
+
 NOTHING = Workshop({}, redact=shutil.copyfile)  # type: ignore[arg-type]
 WRITER = Path(__file__).with_name("writer.py")
 PAUSE = 0.01
