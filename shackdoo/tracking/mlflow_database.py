@@ -9,6 +9,7 @@ An adapter of MLflow: import it where it is needed, or run it: ``python -m … F
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -51,6 +52,7 @@ def _make_tables(file: Path) -> None:
     """Make the tables and the default experiment, whose files lie beside the database."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
     SqlAlchemyStore(sqlite_uri(file), (file.parent / "mlruns").as_uri()).engine.dispose()
 
 

@@ -15,6 +15,7 @@ from recorded import record, state
 
 from shackdoo.tracking.shipping import read_shipping, shipping_file, wait_shipped
 from shackdoo.tracking.state import local_runs, prune
+from shackdoo.tracking.tracker import Artifact
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -199,3 +200,14 @@ def test_a_run_is_read_while_it_goes_on(own_project: Path) -> None:
     assert not read_shipping(folder).done
     tracker.end("FINISHED")
     shutil.rmtree(folder)
+
+
+def test_sync_says_nothing_but_what_it_did(shackdoo: Run, own_project: Path) -> None:
+    folder, tracker = record(own_project, own_store(own_project))
+    (own_project / "notes.txt").write_text("hello")
+    tracker.attach(Artifact(own_project / "notes.txt", ""))
+    tracker.end("FINISHED")
+    done = shackdoo("sync")
+    assert done.stderr == ""
+    assert done.stdout.count("\n") == 1
+    assert folder.name in done.stdout

@@ -85,8 +85,9 @@ def experiment_of(project: Path, run: str) -> str:
 def test_it_opens_the_experiment_with_the_newest_run(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    newer = recorded_run(project, "newer", now_ms())
-    older = recorded_run(project, "older", now_ms() - 10_000)
+    now = now_ms()
+    newer = recorded_run(project, "newer", now)
+    older = recorded_run(project, "older", now - 10_000)
     # A proxy that is not there: what runs on this machine is asked past it.
     with served(signal.SIGINT, http_proxy="http://127.0.0.1:1") as (address, page):
         assert page == f"experiments/{experiment_of(project, newer)}/{QUERY}"
