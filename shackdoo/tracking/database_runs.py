@@ -1,0 +1,167 @@
+"""The runs of a database that MLflow keeps, read from its tables.
+
+MLflow's own client makes tables and an experiment where it misses them, and takes seconds to be
+imported. An adapter of SQLAlchemy: import it where it is needed.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Row,
+    Select,
+    and_,
+    case,
+    column,
+    create_engine,
+    inspect,
+    make_url,
+    select,
+    table,
+)
+from sqlalchemy.exc import SQLAlchemyError
+
+from shackdoo.errors import StoreError
+from shackdoo.tracking.listing import RUN_UID, ListedRun
+from shackdoo.tracking.server import ANSWER_SECONDS
+from shackdoo.tracking.store import CONNECT_TIMEOUT_DRIVERS, sqlite_file, without_password
+from shackdoo.tracking.store_runs import Found, Query
+
+AT_ONCE = 500  # run ids in one question; SQLite takes 32766, older ones 999
+
+EXPERIMENTS = table(
+    "experiments", column("experiment_id"), column("name"), column("lifecycle_stage")
+)
+RUNS = table(
+    "runs",
+    *(column(name) for name in ("run_uuid", "experiment_id", "name", "status")),
+    *(column(name) for name in ("start_time", "end_time", "lifecycle_stage")),
+)
+PARAMS = table("params", column("run_uuid"), column("key"), column("value"))
+TAGS = table("tags", column("run_uuid"), column("key"), column("value"))
+METRICS = table(
+    "latest_metrics", column("run_uuid"), column("key"), column("value"), column("is_nan")
+)
+
+
+def search_database(uri: str, query: Query) -> Found:
+    """Return the runs of a database; see :func:`~shackdoo.tracking.store_runs.search_store`."""
+    try:
+        engine = _engine(uri)
+        try:
+            with engine.connect() as connection:
+                return _search(connection, uri, query)
+        finally:
+            engine.dispose()
+    except ImportError as error:
+        raise StoreError(
+            f"The tracking store {_shown(uri)} can't be used: {error}. Install that driver, or "
+            f"name another one: postgresql+psycopg2://… ."
+        ) from None
+    except SQLAlchemyError as error:
+        reason = without_password(str(error).splitlines()[0], uri)
+        raise StoreError(f"The tracking store {_shown(uri)} can't be used: {reason}.") from None
+
+
+def _shown(uri: str) -> str:
+    return make_url(uri).render_as_string(hide_password=True)
+
+
+def _engine(uri: str) -> Engine:
+    """Return what connects to the database; an SQLite file is opened so that none is made."""
+    if (file := sqlite_file(uri)) is not None:
+        return create_engine("sqlite://", creator=lambda: _open_file(file))
+    engine = create_engine(uri)
+    if engine.driver in CONNECT_TIMEOUT_DRIVERS:
+        limit = {"connect_timeout": int(ANSWER_SECONDS)}
+        engine = create_engine(uri, connect_args=limit)
+    return engine
+
+
+def _open_file(file: Path) -> sqlite3.Connection:
+    # Read-only mode could not undo what a killed writer has left half done.
+    address = f"file:{quote(str(file))}?mode=rw"
+    connection = sqlite3.connect(address, uri=True, timeout=ANSWER_SECONDS)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def _search(connection: Connection, uri: str, query: Query) -> Found:
+    if not inspect(connection).has_table(RUNS.name):
+        return Found([], False, frozenset())
+    active = EXPERIMENTS.c.lifecycle_stage == "active"
+    experiments = connection.execute(select(EXPERIMENTS.c.name).where(active)).scalars()
+    rows = connection.execute(_wanted(query).where(active)).all()
+    runs = _listed(connection, uri, rows[: query.limit])
+    return Found(list(runs), len(rows) > query.limit, frozenset(experiments))
+
+
+def _wanted(query: Query) -> Select[Any]:
+    """Return the question for the runs of a query, and for one more."""
+    tables = RUNS.join(EXPERIMENTS, RUNS.c.experiment_id == EXPERIMENTS.c.experiment_id)
+    wanted = [RUNS.c.lifecycle_stage == "active"]
+    if query.experiment is not None:
+        wanted.append(EXPERIMENTS.c.name == query.experiment)
+    if query.status is not None:
+        wanted.append(RUNS.c.status == query.status)
+    for name, value in query.tags.items():
+        tag = TAGS.alias(f"tag_{len(wanted)}")
+        tables = tables.join(tag, tag.c.run_uuid == RUNS.c.run_uuid)
+        wanted += [tag.c.key == name, tag.c.value == value]
+    order: list[Any] = [RUNS.c.start_time.desc(), RUNS.c.run_uuid]
+    if query.metric is not None:
+        here = and_(METRICS.c.run_uuid == RUNS.c.run_uuid, METRICS.c.key == query.metric)
+        tables = tables.outerjoin(METRICS, here)
+        last = METRICS.c.value
+        ranked = last.asc() if query.ascending else last.desc()
+        order = [case((last.is_(None), 1), else_=0), METRICS.c.is_nan, ranked, *order]
+    columns = select(RUNS, EXPERIMENTS.c.name.label("experiment")).select_from(tables)
+    return columns.where(*wanted).order_by(*order).limit(query.limit + 1)
+
+
+def _listed(connection: Connection, uri: str, rows: Sequence[Row[Any]]) -> Iterator[ListedRun]:
+    for start in range(0, len(rows), AT_ONCE):
+        some = rows[start : start + AT_ONCE]
+        ids = [row.run_uuid for row in some]
+        params, tags = _texts(connection, PARAMS, ids), _texts(connection, TAGS, ids)
+        metrics = _metrics(connection, ids)
+        for row in some:
+            own = tags[row.run_uuid]
+            yield ListedRun(
+                run_uid=own.get(RUN_UID),
+                mlflow_run_id=row.run_uuid,
+                experiment=row.experiment,
+                run_name=row.name or "",
+                status=row.status,
+                start_time=row.start_time,
+                end_time=row.end_time,
+                params=params[row.run_uuid],
+                metrics=metrics[row.run_uuid],
+                tags=own,
+                store=uri,
+                shipped=None,
+            )
+
+
+def _texts(connection: Connection, kind: Any, ids: list[str]) -> dict[str, dict[str, str]]:
+    """Return name and value of all params, or tags, by run."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in connection.execute(select(kind).where(kind.c.run_uuid.in_(ids))):
+        found[row.run_uuid][row.key] = row.value or ""
+    return found
+
+
+def _metrics(connection: Connection, ids: list[str]) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for row in connection.execute(select(METRICS).where(METRICS.c.run_uuid.in_(ids))):
+        found[row.run_uuid][row.key] = math.nan if row.is_nan else float(row.value)
+    return found
