@@ -142,7 +142,7 @@ def _listed(connection: Connection, uri: str, rows: Sequence[Row[Any]]) -> Itera
                 experiment=row.experiment,
                 run_name=row.name or "",
                 status=row.status,
-                start_time=row.start_time,
+                start_time=row.start_time or 0,
                 end_time=row.end_time,
                 params=params[row.run_uuid],
                 metrics=metrics[row.run_uuid],

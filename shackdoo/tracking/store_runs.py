@@ -134,7 +134,7 @@ def _listed(uri: str, experiments: dict[str, str], answer: dict[str, Any]) -> Li
         experiment=experiments[info["experiment_id"]],
         run_name=info.get("run_name", ""),
         status=info["status"],
-        start_time=int(info["start_time"]),
+        start_time=int(info.get("start_time", 0)),
         end_time=int(info["end_time"]) if info.get("end_time") else None,
         params=params,
         metrics={name: float(value) for name, value in metrics.items()},  # "NaN" too
