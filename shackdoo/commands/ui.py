@@ -13,18 +13,17 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
+from shackdoo.commands.configured_store import configured_uri
 from shackdoo.config.project import Project, find_project, load_dotenv
-from shackdoo.errors import ConfigError, RequestError, RunError
+from shackdoo.errors import RequestError, RunError
 from shackdoo.tracking.server import ask, public_address
 from shackdoo.tracking.shipping import read_shipping, start_sync
 from shackdoo.tracking.state import local_runs
 from shackdoo.tracking.store import is_server, resolve_uri, sqlite_file
 
 OVERRIDE = "tracking.uri="
-# The later one wins, as in a run's configuration.
-SETTINGS = ("conf/tracking/mlflow.yaml", "conf/local/default.yaml")
+WAY_OUT = f"shackdoo ui {OVERRIDE}…"
 HIGHEST_PORT = 65535
 START_SECONDS = 180.0  # a server on a new database makes its tables first
 STOP_SECONDS = 10.0
@@ -38,7 +37,8 @@ def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     project = find_project()
     load_dotenv(project)
-    uri = resolve_uri(_override(options.override) or _configured(project), project.root)
+    wanted = _override(options.override) or configured_uri(project, f"Give the address: {WAY_OUT}")
+    uri = resolve_uri(wanted, project.root)
     _ship_what_is_left(project)
     if is_server(uri):
         print(_link(uri))
@@ -72,29 +72,6 @@ def _override(argument: str | None) -> str | None:
             f"names another store."
         )
     return argument.removeprefix(OVERRIDE) if argument else None
-
-
-def _configured(project: Project) -> str | None:
-    """Return ``tracking.uri`` of the settings that hold for every task; no task is composed."""
-    local, group = (_settings(project.find(file)) for file in reversed(SETTINGS))
-    tracking = local.get("tracking")
-    found = {**group, **(tracking if isinstance(tracking, dict) else {})}.get("uri")
-    if "${" in str(found):
-        raise ConfigError(
-            f"tracking.uri is '{found}', which only a run can look up. Give the address: "
-            f"shackdoo ui {OVERRIDE}…"
-        )
-    return None if found is None else str(found)
-
-
-def _settings(path: Path) -> dict[str, object]:
-    import yaml
-
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} can't be read: {' '.join(str(error).split())}.") from None
-    return values if isinstance(values, dict) else {}
 
 
 def _free_port(host: str, wanted: str) -> int:

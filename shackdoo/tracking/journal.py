@@ -28,6 +28,7 @@ SYNC_SECONDS = 1.0
 DAMAGED = "damaged"
 # One sort of entry for each method of a tracker; `attach` names its item's class.
 Entry = dict[str, Any]
+ADDED_LATER: Entry = {"parent_uid": None, "keep_days": None}  # to the header
 
 # Made once: the arguments of json.dumps would make an encoder for each entry.
 _ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -206,6 +207,12 @@ def read_entries(path: Path, offset: int = 0) -> Iterator[tuple[Entry, int]]:
                 return
             offset += len(line)
             yield _entry(line), offset
+
+
+def read_header(path: Path) -> Entry | None:
+    """Return the first entry, with the fields that older journals do not have; None without one."""
+    header, _ = next(read_entries(path), ({"kind": DAMAGED}, 0))
+    return {**ADDED_LATER, **header} if header["kind"] == "start" else None
 
 
 def last_entry(path: Path) -> Entry | None:

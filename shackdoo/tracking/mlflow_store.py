@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -120,9 +121,12 @@ class MlflowStore:
 
     def log_model(self, entry: Entry, keras_file: Path) -> None:
         """Log the model as an MLflow pyfunc with its own code, signature and requirements."""
-        from shackdoo.tracking.mlflow_model import log_model
+        with warnings.catch_warnings():
+            # Advice on examples and type hints; the signature is recorded without them.
+            warnings.simplefilter("ignore")
+            from shackdoo.tracking.mlflow_model import log_model
 
-        log_model(self.client, self.run_id, entry, keras_file)
+            log_model(self.client, self.run_id, entry, keras_file)
 
     def end(self, status: str, time: int) -> None:
         """Set the run's status and the time at which it ended."""

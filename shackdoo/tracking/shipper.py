@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from shackdoo.errors import StoreError
 from shackdoo.tracking.blobs import LostBlobError, checked_blob, copy_whole
-from shackdoo.tracking.journal import DAMAGED, JOURNAL, Entry, read_entries
+from shackdoo.tracking.journal import DAMAGED, JOURNAL, Entry, read_entries, read_header
 from shackdoo.tracking.server import ask
 from shackdoo.tracking.shipping import (
     RunDeletedError,
@@ -105,8 +105,11 @@ class _Shipper:
         self.progress = progress
         self.shipping = read_shipping(folder, to)
         self.store: MlflowStore | None = None
-        self.header, _ = next(read_entries(folder / JOURNAL))
-        self.address = to or str(self.header["tracking_uri"])
+        header = read_header(folder / JOURNAL)
+        if header is None:
+            raise ValueError(f"{folder / JOURNAL} is no journal")
+        self.header = header
+        self.address = to or str(header["tracking_uri"])
 
     def run(self, follow: bool) -> Shipping:
         """Carry until the end of the run, or of the journal, or of patience."""
@@ -190,7 +193,7 @@ class _Shipper:
     def _carry_whole(self, store: MlflowStore, entry: Entry) -> None:
         match entry["kind"]:
             case "start":
-                store.begin(entry, self._parent_is_here(entry))
+                store.begin(self.header, self._parent_is_here(self.header))
             case "artifact":
                 with self._prepared(entry) as file:
                     store.upload(file, entry["name"], entry["folder"])

@@ -16,7 +16,7 @@ from shackdoo.tracking.journal import (
     Journal,
     cut_torn_tail,
     last_entry,
-    read_entries,
+    read_header,
     writer_is_gone,
 )
 from shackdoo.tracking.shipping import read_shipping, shipping_file
@@ -89,9 +89,8 @@ def read_run(folder: Path) -> LocalRun | None:
     journal = folder / JOURNAL
     if not journal.is_file():
         return None
-    header, _ = next(read_entries(journal), ({"kind": "none"}, 0))
-    last = last_entry(journal)
-    if header["kind"] != "start" or last is None:
+    header, last = read_header(journal), last_entry(journal)
+    if header is None or last is None:
         return None
     return LocalRun(folder, header, last["status"] if last["kind"] == "end" else None)
 

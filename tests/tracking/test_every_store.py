@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from mlflow import MlflowClient
 from stored import check_whole, only_run, runs_of
 
@@ -17,11 +16,6 @@ from shackdoo.tracking.journal import JOURNAL, JournalTracker
 from shackdoo.tracking.shipper import Workshop, ship
 from shackdoo.tracking.shipping import entries_left, read_shipping, shipping_file
 from shackdoo.tracking.tracker import Artifact, DataInput, Model, Tensor
-
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::UserWarning:mlflow"),
-    pytest.mark.filterwarnings("ignore::FutureWarning:mlflow"),
-]
 
 NOTHING = Workshop({}, redact=shutil.copyfile)  # type: ignore[arg-type]
 STEPS = 25

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
@@ -14,12 +15,19 @@ from typing import Any
 import pytest
 
 from shackdoo.errors import RequestError, StoreError
-from shackdoo.tracking.journal import JOURNAL, cut_torn_tail, read_entries, writer_is_gone
+from shackdoo.tracking.journal import (
+    JOURNAL,
+    cut_torn_tail,
+    last_entry,
+    read_entries,
+    writer_is_gone,
+)
 from shackdoo.tracking.state import (
     close_if_dead,
     find_run,
     local_runs,
     make_run_folder,
+    prune,
     read_run,
 )
 from shackdoo.tracking.tracker import Artifact
@@ -86,6 +94,45 @@ def test_a_torn_tail_is_cut_and_nothing_else(open_run: Callable[..., Any]) -> No
     assert [entry["kind"] for entry, _ in read_entries(journal)] == ["start", "metrics"]
     cut_torn_tail(journal)
     assert journal.read_bytes() == whole
+
+
+def test_a_journal_of_an_older_version(open_run: Callable[..., Any], state: Path) -> None:
+    folder, tracker = open_run()
+    tracker.end("FINISHED")
+    first, *rest = (folder / JOURNAL).read_text().splitlines(keepends=True)
+    header = {k: v for k, v in json.loads(first).items() if k not in ("parent_uid", "keep_days")}
+    (folder / JOURNAL).write_text("".join([json.dumps(header) + "\n", *rest]))
+    (run,) = local_runs(state)
+    assert (run.header["parent_uid"], run.header["keep_days"]) == (None, None)
+    assert prune(state) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\x00" * 5000, b'{"kind":"metrics"}\n', b"{\n"])
+def test_a_folder_without_a_readable_header_is_no_run(state: Path, content: bytes) -> None:
+    folder = make_run_folder(state, "a" * 32)
+    (folder / JOURNAL).write_bytes(content)
+    assert read_run(folder) is None
+    assert local_runs(state) == []
+
+
+def test_a_line_that_can_not_be_read_is_handed_on_as_damaged(open_run: Callable[..., Any]) -> None:
+    folder, tracker = open_run()
+    with (folder / JOURNAL).open("ab") as journal:
+        journal.write(b'{"kind": "metr\xff\n[1]\n')
+    tracker.metrics({"loss": 1.0}, step=0)
+    kinds = [entry["kind"] for entry, _ in read_entries(folder / JOURNAL)]
+    assert kinds == ["start", "damaged", "damaged", "metrics"]
+
+
+@pytest.mark.parametrize("length", [10, (1 << 16) - 40, 1 << 16, 1 << 18])
+def test_the_last_entry_is_found_from_the_end(open_run: Callable[..., Any], length: int) -> None:
+    folder, tracker = open_run()
+    tracker.tags({"long": "x" * length})
+    assert last_entry(folder / JOURNAL)["values"] == {"long": "x" * length}  # type: ignore[index]
+    tracker.metrics({"loss": 1.0}, step=7)
+    with (folder / JOURNAL).open("ab") as journal:
+        journal.write(b'{"kind": "torn')
+    assert last_entry(folder / JOURNAL)["step"] == 7  # type: ignore[index]
 
 
 def test_only_the_owner_can_read(open_run: Callable[..., Any], tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from shackdoo.tracking.shipping import read_shipping
 from shackdoo.tracking.state import close_if_dead, read_run
 from shackdoo.tracking.tracker import Artifact, DataInput, Figure, Model, Tensor
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow", "ignore::UserWarning:keras")
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:keras")
 
 STEPS = 30
 NOTHING = Workshop({}, redact=shutil.copyfile)  # type: ignore[arg-type]
