@@ -9,8 +9,8 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Mapping
-from pathlib import PurePosixPath
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -127,22 +127,26 @@ class Recording:
 
         On this disk it is whole; secrets are taken out when it is shipped.
         """
-        code, tracker = self._manifest["code"], self.place.tracker
+        code, root = self._manifest["code"], self.checked.project.root
         if not code.get("dirty"):
             return
-        diff = self.place.keep("code.diff", git_diff(self.checked.project.root) or b"")
-        if diff is not None:
-            tracker.attach(Artifact(diff, "", redact=True))
-        if not self.checked.composed.config.tracking.untracked:
-            return
-        root = toplevel(self.checked.project.root)
-        if root is None:
-            return
-        untracked = sort_untracked(root, code["untracked"])
+        if content := git_diff(root):
+            diff = self.place.keep("code.diff", content)
+            if diff is not None:
+                self.place.tracker.attach(Artifact(diff, "", redact=True))
+        if self.checked.composed.config.tracking.untracked and (top := toplevel(root)):
+            self._attach_untracked(top, code["untracked"])
+
+    def _attach_untracked(self, top: Path, names: Sequence[str]) -> None:
+        untracked = sort_untracked(top, names)
+        left_out = dict(untracked.left_out)
         for name in untracked.shippable:
             folder = PurePosixPath("untracked", name).parent
-            tracker.attach(Artifact(root / name, str(folder), redact=True))
-        for name, why in untracked.left_out.items():
+            try:
+                self.place.tracker.attach(Artifact(top / name, str(folder), redact=True))
+            except OSError as error:  # somebody else's file, or gone by now
+                left_out[name] = f"it can't be read: {error.strerror}"
+        for name, why in left_out.items():
             self.notice(f"the untracked file {name} is not shipped: {why}")
 
     def _lineage(self) -> str:
