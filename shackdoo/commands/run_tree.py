@@ -20,6 +20,8 @@ UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
 def tree(runs: Sequence[ListedRun], metric: str | None) -> list[Node]:
     """Return the tree of the runs; what comes first among them comes first in it.
 
+    Parts of a run stand below it if they have its tag.
+
     Args:
         runs: in their order.
         metric: shown first among the results, if there is one that they are sorted by.
@@ -46,11 +48,15 @@ def _grouped(
 def _tag(tag: str, runs: Sequence[ListedRun], metric: str | None) -> Node:
     stores = {without_credentials(run.store) for run in runs}
     count = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
-    keys = differing(runs)
-    return Node(
-        [[tag, count, *(stores if len(stores) == 1 else ())]],
-        [Node(_lines(run, metric, keys, len(stores) > 1)) for run in runs],
-    )
+    keys, here = differing(runs), {run.uid for run in runs}
+    parts = dict(_grouped(runs, lambda run: parent if (parent := run.parent) in here else ""))
+
+    def node(run: ListedRun) -> Node:
+        lines = _lines(run, metric, keys, len(stores) > 1)
+        return Node(lines, [node(part) for part in parts.get(run.uid, ())])
+
+    top = [node(run) for run in parts.get("", ())]
+    return Node([[tag, count, *(stores if len(stores) == 1 else ())]], top)
 
 
 def _lines(

@@ -12,6 +12,7 @@ from shackdoo.tracking.shipping import entries_left, read_shipping
 from shackdoo.tracking.state import LocalRun, close_if_dead, local_runs
 
 RUN_UID, TASK, TAG = "shackdoo.run_uid", "shackdoo.task", "shackdoo.tag"
+PARENT_UID = "shackdoo.parent_uid"
 RUNNING = "RUNNING"
 STATUSES = (RUNNING, "FINISHED", "FAILED", "KILLED")
 
@@ -78,6 +79,11 @@ class ListedRun:
         """The second level of the tree, if shackdoo has made the run."""
         return self.tags.get(TAG)
 
+    @property
+    def parent(self) -> str:
+        """The uid of the run that this one is a part of, or an empty text."""
+        return self.tags.get(PARENT_UID, "")
+
 
 def list_local(state: Path) -> list[ListedRun]:
     """Return all runs of this machine, the newest first; those that died are closed before."""
@@ -129,10 +135,15 @@ def _listed(run: LocalRun) -> ListedRun:
         end_time=content.end_time,
         params=content.params,
         metrics={name: value for name, (_, value) in content.metrics.items()},
-        tags={**content.tags, RUN_UID: run.uid},
+        tags={**content.tags, RUN_UID: run.uid, **_parent(run)},
         store=run.header["tracking_uri"],
         shipped=Shipped(shipping.done, entries_left(run.folder), shipping.error),
     )
+
+
+def _parent(run: LocalRun) -> dict[str, str]:
+    parent = run.header["parent_uid"]
+    return {PARENT_UID: parent} if parent else {}
 
 
 class _Content:

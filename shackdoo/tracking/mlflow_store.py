@@ -28,11 +28,11 @@ from mlflow.exceptions import MlflowException
 from shackdoo.tracking.blobs import file_digest, named_copy
 from shackdoo.tracking.journal import Entry
 from shackdoo.tracking.limits import FOLDER, MAX_PARAM, MAX_TAG, Fitted, fit, fit_key
+from shackdoo.tracking.listing import PARENT_UID, RUN_UID
 from shackdoo.tracking.mlflow_database import make_database
 from shackdoo.tracking.shipping import RunDeletedError
 from shackdoo.tracking.store import sqlite_file
 
-RUN_UID, PARENT_UID = "shackdoo.run_uid", "shackdoo.parent_uid"
 DIGEST_LENGTH = 36  # as much of a data set's digest as MLflow's column holds; the tag has all
 REFUSED = "refused"  # folder of what the store does not take as it is
 

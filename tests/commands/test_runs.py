@@ -147,6 +147,17 @@ def test_the_tree(own_project: Path, listed: Any) -> None:
     ]
 
 
+def test_parts_stand_below_the_run_that_they_are_parts_of(own_project: Path, listed: Any) -> None:
+    whole = recorded(own_project, 1)
+    for seed in (2, 3):
+        recorded(own_project, seed, parent_uid=whole.name, params={"config.seed": seed})
+    recorded(own_project, 4, params={"config.seed": 3})
+    recorded(own_project, 5, parent_uid="e" * 32, params={"config.seed": 4})  # its parent is gone
+    shape = [line[: line.index("20")] for line in told(listed).splitlines() if "2001" in line]
+    below = [line.rstrip("0123456789abcdef ") for line in shape]
+    assert below == ["   ├─", "   ├─", "   └─", "      ├─", "      └─"]
+
+
 def without_durations(lines: list[str]) -> list[str]:
     """Take out `8000 d 03 h`: these runs began long ago and end now."""
     return [re.sub(r"\d+ d \d\d h", "", line) for line in lines]
