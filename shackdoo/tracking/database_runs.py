@@ -7,33 +7,24 @@ imported. An adapter of SQLAlchemy: import it where it is needed.
 from __future__ import annotations
 
 import math
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from sqlalchemy import (
     Connection,
-    Engine,
     Row,
     Select,
     and_,
     case,
     column,
-    create_engine,
     inspect,
-    make_url,
     select,
     table,
 )
-from sqlalchemy.exc import SQLAlchemyError
 
-from shackdoo.errors import StoreError
+from shackdoo.tracking.database import connected
 from shackdoo.tracking.listing import RUN_UID, ListedRun
-from shackdoo.tracking.server import ANSWER_SECONDS
-from shackdoo.tracking.store import CONNECT_TIMEOUT_DRIVERS, sqlite_file, without_password
 from shackdoo.tracking.store_runs import Found, Query
 
 AT_ONCE = 500  # run ids in one question; SQLite takes 32766, older ones 999
@@ -55,44 +46,8 @@ METRICS = table(
 
 def search_database(uri: str, query: Query) -> Found:
     """Return the runs of a database; see :func:`~shackdoo.tracking.store_runs.search_store`."""
-    try:
-        engine = _engine(uri)
-        try:
-            with engine.connect() as connection:
-                return _search(connection, uri, query)
-        finally:
-            engine.dispose()
-    except ImportError as error:
-        raise StoreError(
-            f"The tracking store {_shown(uri)} can't be used: {error}. Install that driver, or "
-            f"name another one: postgresql+psycopg2://… ."
-        ) from None
-    except SQLAlchemyError as error:
-        reason = without_password(str(error).splitlines()[0], uri)
-        raise StoreError(f"The tracking store {_shown(uri)} can't be used: {reason}.") from None
-
-
-def _shown(uri: str) -> str:
-    return make_url(uri).render_as_string(hide_password=True)
-
-
-def _engine(uri: str) -> Engine:
-    """Return what connects to the database; an SQLite file is opened so that none is made."""
-    if (file := sqlite_file(uri)) is not None:
-        return create_engine("sqlite://", creator=lambda: _open_file(file))
-    engine = create_engine(uri)
-    if engine.driver in CONNECT_TIMEOUT_DRIVERS:
-        limit = {"connect_timeout": int(ANSWER_SECONDS)}
-        engine = create_engine(uri, connect_args=limit)
-    return engine
-
-
-def _open_file(file: Path) -> sqlite3.Connection:
-    # Read-only mode could not undo what a killed writer has left half done.
-    address = f"file:{quote(str(file))}?mode=rw"
-    connection = sqlite3.connect(address, uri=True, timeout=ANSWER_SECONDS)
-    connection.execute("PRAGMA query_only = ON")
-    return connection
+    with connected(uri) as connection:
+        return _search(connection, uri, query)
 
 
 def _search(connection: Connection, uri: str, query: Query) -> Found:

@@ -8,15 +8,13 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from shackdoo.errors import StoreError, did_you_mean, listing
-from shackdoo.tracking.server import ANSWER_SECONDS, ask, public_address
+from shackdoo.tracking.server import ask, public_address
 
 VARIABLE = "MLFLOW_TRACKING_URI"
 DATABASE = "mlflow.db"
 SERVERS = ("http", "https")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 SQLITE_HEADER = b"SQLite format 3\0"
-# Those of the drivers that know this argument; the others have time limits of their own.
-CONNECT_TIMEOUT_DRIVERS = ("psycopg", "psycopg2", "pymysql", "mysqldb")
 WAY_OUT = (
     "Give a server (http://host:5000) or a database (sqlite:////path/mlflow.db) as tracking.uri "
     "or MLFLOW_TRACKING_URI, or neither for mlflow.db in the project's root."
@@ -40,7 +38,7 @@ def resolve_uri(configured: str | None, root: Path) -> str:
     uri = configured or os.environ.get(VARIABLE) or sqlite_uri(root / DATABASE)
     kind = _kind(uri)
     if uri.strip() != uri or not uri.isprintable() or (" " in uri and kind in SERVERS):
-        raise StoreError(f"The tracking store {_shown(uri)!r} has a space in it. {WAY_OUT}")
+        raise StoreError(f"The tracking store {shown(uri)!r} has a space in it. {WAY_OUT}")
     scheme, _, rest = uri.partition(":")
     if kind not in SERVERS + DATABASES:
         raise StoreError(_unknown(uri, scheme, rest))
@@ -62,13 +60,21 @@ def check_reachable(uri: str) -> None:
     try:
         if is_server(uri):
             ask(uri, "experiments/search", {"max_results": 1})
-        else:
-            _connect(uri)
+        elif not _is_to_be_made(uri):
+            from shackdoo.tracking.database import connected
+
+            with connected(uri):
+                pass
     except StoreError as error:
         raise StoreError(
             f"{error} Or set tracking.required=false: then the run is recorded on this disk and "
             f"shipped later."
         ) from None
+
+
+def _is_to_be_made(uri: str) -> bool:
+    file = sqlite_file(uri)
+    return file is not None and not file.exists() and file.parent.is_dir()
 
 
 def is_server(uri: str) -> bool:
@@ -92,16 +98,16 @@ def _unknown(uri: str, scheme: str, rest: str) -> str:
     known = SERVERS + DATABASES
     if re.match(r"\d+(/|$)", rest):
         return (
-            f"The tracking store '{_shown(uri)}' does not say how to reach it. Did you mean "
-            f"'http://{_shown(uri)}'? {WAY_OUT}"
+            f"The tracking store '{shown(uri)}' does not say how to reach it. Did you mean "
+            f"'http://{shown(uri)}'? {WAY_OUT}"
         )
     if scheme.lower() == "file" or "/" in scheme or not rest:
         return (
-            f"The tracking store '{_shown(uri)}' is a folder of files, which MLflow no longer "
+            f"The tracking store '{shown(uri)}' is a folder of files, which MLflow no longer "
             f"keeps runs in. {WAY_OUT}"
         )
     return (
-        f"The tracking store '{_shown(uri)}' begins with '{scheme}:', which is none of "
+        f"The tracking store '{shown(uri)}' begins with '{scheme}:', which is none of "
         f"{listing(known)}.{did_you_mean(scheme.partition('+')[0], known)} {WAY_OUT}"
     )
 
@@ -159,7 +165,7 @@ def _server(uri: str) -> str:
     if parts.query or parts.fragment:
         bare = public_address(parts._replace(query="", fragment="").geturl())
         raise StoreError(
-            f"The tracking store '{_shown(uri)}' is a page in the browser. Give the server: {bare}"
+            f"The tracking store '{shown(uri)}' is a page in the browser. Give the server: {bare}"
         )
     return uri
 
@@ -173,7 +179,7 @@ def _database(uri: str) -> str:
 
 
 def _no_host(uri: str) -> str:
-    return f"The tracking store '{_shown(uri)}' names no host, or no number as its port. {WAY_OUT}"
+    return f"The tracking store '{shown(uri)}' names no host, or no number as its port. {WAY_OUT}"
 
 
 def _split(uri: str) -> SplitResult | None:
@@ -185,28 +191,6 @@ def _split(uri: str) -> SplitResult | None:
     return parts
 
 
-def _connect(uri: str) -> None:
-    from sqlalchemy import create_engine
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        engine = create_engine(uri)
-        if engine.driver in CONNECT_TIMEOUT_DRIVERS:
-            limit = {"connect_timeout": int(ANSWER_SECONDS)}
-            engine = create_engine(uri, connect_args=limit)
-        with engine.connect():
-            pass
-        engine.dispose()
-    except ImportError as error:
-        raise StoreError(
-            f"The tracking store {_shown(uri)} can't be used: {error}. Install that driver, or "
-            f"name another one: postgresql+psycopg2://… ."
-        ) from None
-    except SQLAlchemyError as error:
-        reason = without_password(str(error).splitlines()[0], uri)
-        raise StoreError(f"The tracking store {_shown(uri)} can't be used: {reason}.") from None
-
-
 def without_password(text: str, uri: str) -> str:
     """Return what a driver or a server says without the password, which some of them repeat."""
     password = uri.partition("://")[2].rpartition("@")[0].partition(":")[2]
@@ -215,7 +199,7 @@ def without_password(text: str, uri: str) -> str:
     return text
 
 
-def _shown(uri: str) -> str:
+def shown(uri: str) -> str:
     """Return the address without credentials, also where it is malformed."""
     head, separator, rest = uri.partition("://")
     if _kind(uri) == "sqlite":

@@ -243,7 +243,7 @@ def test_a_root_that_is_none(
 
 def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trian"]) == 2
-    assert "No command 'trian'. Did you mean 'train'? Known: sync, train, ui." in (
+    assert "No command 'trian'. Did you mean 'train'? Known: runs, sync, train, ui." in (
         capsys.readouterr().err
     )
 
