@@ -21,7 +21,7 @@ def committed(own_project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("GIT_AUTHOR", "GIT_COMMITTER"):
         monkeypatch.setenv(f"{name}_NAME", "somebody")
         monkeypatch.setenv(f"{name}_EMAIL", "somebody@example.org")
-    (own_project / ".gitignore").write_text("mlflow.db\nmlruns/\ndata/\n")
+    (own_project / ".gitignore").write_text("*mlflow.db*\nmlruns/\ndata/\n")
     top = own_project.parent
     git(top, "init", "-b", "main")
     git(top, "add", "project")

@@ -110,7 +110,7 @@ def leaky_project(own_project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (own_project / "conf" / "task" / "Leaky.yaml").write_text(YAML.format_map(PLANTED))
     (own_project / "leaky.py").write_text(TASK)
     (own_project / ".env").write_text(f"DOTENV_SECRET={PLANTED['an entry of .env']}\n")
-    (own_project / ".gitignore").write_text("mlflow.db\nmlruns/\ndata/\n.env\n__pycache__/\n")
+    (own_project / ".gitignore").write_text("*mlflow.db*\nmlruns/\ndata/\n.env\n__pycache__/\n")
     for command in (["init", "-b", "main"], ["add", "."], ["commit", "-m", "all"]):
         subprocess.run(["git", "-C", str(own_project), *command], check=True, capture_output=True)
     for file, kind in (("leaky.py", "a changed file"), ("new.py", "an untracked file")):
