@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 NOTHING = Workshop({}, redact=shutil.copyfile)  # type: ignore[arg-type]
 WRITER = Path(__file__).with_name("writer.py")
 PAUSE = 0.01
-LONGEST_WRITE = 0.5  # seconds; loose, as machines that run tests are busy. Benchmarks measure it
+LONGEST_WRITE = 2.0  # seconds: less than any time limit of a server; benchmarks measure it
 SHIPPED_SECONDS = 180.0
 
 
