@@ -75,6 +75,7 @@ class Postgres:
     """A PostgreSQL server of the test's own, run by a user that is not root."""
 
     def __init__(self) -> None:
+        program_path("initdb")  # or skip, before anything is made
         self.port = free_port()
         self.uri = f"postgresql+psycopg2://shackdoo@127.0.0.1:{self.port}/postgres"
         self.folder = Path(tempfile.mkdtemp(prefix="shackdoo-postgres-"))
