@@ -80,7 +80,8 @@ ON_THE_COMMAND_LINE = {
     "misspelt key added below": (
         ["+tracking.requird=true"],
         "the override '+tracking.requird=true': no key 'requird' in tracking. Did you mean "
-        "'required'? Known: enabled, required, uri, wait.",
+        "'required'? Known: also, enabled, every_steps, keep_days, required, system_metrics, "
+        "untracked, uri, wait.",
     ),
     "misspelt key of a data set": (
         ["catalog.mnist.fil=x"],
