@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from shackdoo.errors import DataError, TaskError
+from shackdoo.training.answers import (
+    Answers,
+    ClassNames,
+    class_answers,
+    class_probabilities,
+    plain_answers,
+    reading_of,
+)
 from shackdoo.training.dataset import Dataset, Split, hold_out
+from shackdoo.training.picture import as_picture
 
 if TYPE_CHECKING:
     import keras
@@ -88,7 +98,9 @@ class Task:
 
     def preprocessing_train(self, raw: Any) -> Dataset:
         """Return the splits to train, validate and test on."""
-        train, test = self.splits(raw)
+        train, test = (part and self._prepared(part) for part in self.splits(raw))
+        if train is None:
+            raise DataError(f"{type(self).__name__}.splits returned no training split.")
         fraction = self.parameters.validation_fraction
         train, validation = hold_out(train, fraction, self.config.seed)
         return Dataset(train, validation, test)
@@ -133,8 +145,35 @@ class Task:
             ) from None
         return Split(train_inputs, train_targets), Split(test_inputs, test_targets)
 
+    def refusals(self, inputs: Any) -> Mapping[int, str]:
+        """Return why an input can't be understood, by its position; what is fine is not named.
+
+        Asked before :meth:`prepare` wherever inputs come from outside: ``infer``, a served model.
+
+        Args:
+            inputs: an array ``(inputs, …)``, or a list of arrays that differ in their shapes.
+        """
+        return {}
+
+    def forms(self, inputs: Any) -> Mapping[str, int]:
+        """Return how inputs look as they come, in words, and how many look so; for people."""
+        shapes = ((np.shape(one), np.asarray(one).dtype) for one in inputs)
+        return dict(Counter(f"{' x '.join(map(str, s)) or 'number'} {d}" for s, d in shapes))
+
+    def prepare(self, inputs: Any) -> Any:
+        """Return inputs as the model takes them.
+
+        The same in training, in ``infer`` and in a served model. The default changes nothing;
+        what can be done in Keras layers is better off inside the model.
+
+        Args:
+            inputs: as :meth:`splits` has them, or as files hold them: an array ``(inputs, …)``,
+                or a list of arrays that differ in their shapes.
+        """
+        return inputs
+
     def build_model(self) -> keras.Model:
-        """Return the untrained model. Preprocessing that inference needs belongs inside it."""
+        """Return the untrained model."""
         raise NotImplementedError(f"{type(self).__name__} must define build_model().")
 
     def loss(self) -> Any:
@@ -181,6 +220,46 @@ class Task:
         """
         return loop.fit(dataset.train, dataset.validation, self.class_weight(dataset))
 
+    # ── hooks: what the model's outputs say ──────────────────────────────────────────────────
+
+    def class_names(self) -> ClassNames | None:
+        """Return the names of the classes in the order of the outputs; None: their numbers."""
+        return None
+
+    def answers(self, outputs: Any) -> Answers:
+        """Return what the model's outputs say, one row an input: what ``infer`` writes.
+
+        The default tells by the loss whether the model classifies.
+
+        Returns:
+            Name to column. Of a classifier ``label``, ``probability`` and a column a class; else
+            a column a number of the outputs.
+        """
+        probabilities = self.probabilities(outputs)
+        if probabilities is None:
+            return plain_answers(outputs)
+        return class_answers(probabilities, self.classes(probabilities.shape[1]))
+
+    def probabilities(self, outputs: Any) -> np.ndarray[Any, Any] | None:
+        """Return the probability of each class, ``(inputs, classes)``, None if there are none."""
+        reading = reading_of(self.loss())
+        return None if reading is None else class_probabilities(outputs, reading)
+
+    def classes(self, count: int) -> ClassNames:
+        """Return the names of ``count`` classes; their numbers from 0 on if they have none."""
+        return self.class_names() or range(count)
+
+    def picture(self, one: Any) -> np.ndarray[Any, Any] | None:
+        """Return how one input looks, or None if it is no picture.
+
+        Args:
+            one: an input, before or after :meth:`prepare`.
+
+        Returns:
+            uint8 of shape ``(height, width)`` or ``(height, width, 3)``.
+        """
+        return as_picture(one)
+
     def confusion(self, dataset: Dataset, test: Evaluation) -> np.ndarray[Any, Any] | None:
         """Return counts of (true, predicted) classes on the test split, or None.
 
@@ -196,6 +275,9 @@ class Task:
         classes = scores.shape[1]
         cells = targets.reshape(-1).astype(np.int64) * classes + scores.argmax(axis=1)
         return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+
+    def _prepared(self, split: Split) -> Split:
+        return replace(split, inputs=self.prepare(split.inputs))
 
     # ── parts ────────────────────────────────────────────────────────────────────────────────
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from shackdoo.task import Task
+from shackdoo.tasks import handwriting
 
 if TYPE_CHECKING:
     import keras
@@ -29,8 +31,23 @@ class Mnist_A(Task):
         batch_norm_momentum: float = Field(gt=0, lt=1)
         label_smoothing: float = Field(ge=0, lt=1)
         shift: NonNegativeInt = Field(le=MARGIN)
+        image_size: handwriting.Size
+        image_polarity: handwriting.Polarity
 
     parameters: Parameters
+
+    def refusals(self, inputs: Any) -> Mapping[int, str]:
+        """Return which pictures hold nothing or are none."""
+        return handwriting.refusals(inputs)
+
+    def forms(self, inputs: Any) -> Mapping[str, int]:
+        """Return sizes and polarities of the pictures."""
+        return handwriting.forms(inputs, self.parameters.image_polarity)
+
+    def prepare(self, inputs: Any) -> Any:
+        """Return pictures of any size, grey or coloured, in the form that MNIST has them in."""
+        size, polarity = self.parameters.image_size, self.parameters.image_polarity
+        return handwriting.prepare(inputs, size, polarity)
 
     def build_model(self) -> keras.Model:
         """Return the network: images ``(batch, 28, 28)`` uint8 to logits ``(batch, 10)``."""

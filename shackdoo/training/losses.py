@@ -16,6 +16,8 @@ class SmoothedCrossentropy(keras.losses.Loss):  # type: ignore[misc]  # Keras is
     "Rethinking the Inception Architecture for Computer Vision", arXiv:1512.00567, section 7.
     """
 
+    from_logits = True
+
     def __init__(self, label_smoothing: float, name: str = "smoothed_crossentropy") -> None:
         """Smooth by ``label_smoothing`` in [0, 1): the share spread evenly over all classes."""
         super().__init__(name=name)

@@ -1,0 +1,248 @@
+"""Pictures of handwritten signs in the form that MNIST has them in.
+
+MNIST's makers scaled each sign to fit 20 by 20 pixels, kept its proportions, and put its centre
+of mass into the middle of 28 by 28: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of
+handwritten digits". What comes in that form passes through untouched.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Literal
+
+import numpy as np
+
+Size = Literal["auto", "ink", "whole"]
+Polarity = Literal["auto", "light_on_dark", "dark_on_light"]
+
+SIDE, BOX = 28, 20  # pixels of the picture, and of the box that the sign fits in
+WHITE = 255
+FAINT = 0.25  # of the strongest ink; weaker pixels don't count when the sign's edges are looked for
+LEAST_CONTRAST = 8  # grey levels; pictures with less have nothing on them
+COLOURS = 3
+
+Array = np.ndarray[Any, Any]
+
+
+def refusals(pictures: Any) -> dict[int, str]:
+    """Return why a picture can't be understood, by its position.
+
+    Args:
+        pictures: an array ``(pictures, height, width)``, with colours as a last axis or flat
+            ``(pictures, height * width)`` of a square; or a list of single ones.
+    """
+    if isinstance(pictures, np.ndarray) and pictures.dtype == np.uint8 and _plain(pictures):
+        flat = pictures.reshape(len(pictures), -1)
+        spread = flat.max(axis=1).astype(np.int16) - flat.min(axis=1)
+        blank = np.flatnonzero(spread < LEAST_CONTRAST)
+        return {int(place): _blank(int(spread[place])) for place in blank}
+    reasons = ((place, _refusal(one)) for place, one in enumerate(pictures))
+    return {place: reason for place, reason in reasons if reason is not None}
+
+
+def _plain(pictures: Array) -> bool:
+    return pictures.ndim == COLOURS and pictures.size > 0
+
+
+def _refusal(one: Any) -> str | None:
+    picture = np.asarray(one)
+    if picture.dtype.kind not in "buif":
+        return f"it holds no numbers but {picture.dtype}"
+    if _square(picture) is None:
+        shape = " x ".join(map(str, picture.shape)) or "a single number"
+        return f"it is no picture: its shape is {shape}"
+    if picture.dtype.kind == "f" and not np.isfinite(picture).all():
+        return "it has numbers that are not finite"
+    if picture.size and (picture.min() < 0 or picture.max() > WHITE):
+        return (
+            f"its numbers go from {picture.min():g} to {picture.max():g}; grey levels go from 0 to "
+            f"{WHITE}, or from 0 to 1"
+        )
+    grey = _levels(_shaped(picture))
+    spread = int(grey.max()) - int(grey.min()) if grey.size else 0
+    return _blank(spread) if spread < LEAST_CONTRAST else None
+
+
+def _blank(spread: int) -> str:
+    return f"there is nothing on it: its pixels differ by {spread} of {WHITE} grey levels"
+
+
+def prepare(pictures: Any, size: Size, polarity: Polarity) -> Array:
+    """Return the pictures in MNIST's form: light ink on black, in the middle.
+
+    Args:
+        pictures: as :func:`refusals` takes them, none of which it refuses.
+        size: ``auto`` leaves pictures of 28 by 28 as they are and takes the others for ``ink``:
+            what is written is looked for, scaled and centred; ``whole`` scales the whole picture.
+        polarity: what the ink is; ``auto`` goes by the edge of each picture, which is ground.
+
+    Returns:
+        uint8 of shape ``(pictures, 28, 28)``.
+    """
+    if not _in_form(pictures):
+        return np.stack([_prepared(np.asarray(one), size, polarity) for one in pictures])
+    dark = _dark_ink(pictures, polarity)
+    if dark.any():
+        pictures = np.where(dark[:, None, None], WHITE - pictures, pictures)
+    if size == "ink":
+        return np.stack([_prepared(one, size, "light_on_dark") for one in pictures])
+    prepared: Array = pictures
+    return prepared
+
+
+def _in_form(pictures: Any) -> bool:
+    return (
+        isinstance(pictures, np.ndarray)
+        and pictures.dtype == np.uint8
+        and pictures.shape[1:] == (SIDE, SIDE)
+    )
+
+
+def _dark_ink(pictures: Array, polarity: Polarity) -> Array:
+    """Return for each grey picture whether its ink is darker than its ground."""
+    if polarity != "auto":
+        return np.full(len(pictures), polarity == "dark_on_light")
+    edge = np.concatenate(
+        [pictures[:, 0], pictures[:, -1], pictures[:, 1:-1, 0], pictures[:, 1:-1, -1]], axis=1
+    )
+    dark: Array = edge.mean(axis=1) > WHITE / 2
+    return dark
+
+
+def forms(pictures: Any, polarity: Polarity) -> dict[str, int]:
+    """Return how the pictures look as they come, and how many look so.
+
+    Args:
+        pictures: as :func:`prepare` takes them.
+        polarity: likewise.
+    """
+    if _in_form(pictures):
+        dark = int(_dark_ink(pictures, polarity).sum())
+        counts = {_form(SIDE, SIDE, True): dark, _form(SIDE, SIDE, False): len(pictures) - dark}
+        return {form: count for form, count in counts.items() if count}
+    return dict(Counter(_looks(np.asarray(one), polarity) for one in pictures))
+
+
+def _looks(one: Array, polarity: Polarity) -> str:
+    picture = _shaped(one)
+    height, width = picture.shape[:2]
+    if polarity != "auto":
+        return _form(height, width, polarity == "dark_on_light")
+    ink = _ink(picture, polarity)
+    strongest = picture[np.unravel_index(int(ink.argmax()), ink.shape)]
+    return _form(height, width, bool(np.mean(strongest) < np.mean(_ground(picture))))
+
+
+def _form(height: int, width: int, dark: bool) -> str:
+    return f"{width} x {height}, {'dark on light' if dark else 'light on dark'}"
+
+
+def _prepared(one: Array, size: Size, polarity: Polarity) -> Array:
+    shaped = _shaped(one)
+    ink = _ink(shaped, polarity)
+    if size == "whole":
+        return _whole(ink)
+    if size == "auto" and ink.shape == (SIDE, SIDE):
+        return _bytes(ink)
+    return _centred(ink)
+
+
+# ── one picture ──────────────────────────────────────────────────────────────────────────────
+
+
+def _square(picture: Array) -> tuple[int, int] | None:
+    """Return height and width of a picture, of a flat one if it is a square; None if it's none."""
+    if picture.ndim == 2 or (picture.ndim == COLOURS and picture.shape[-1] in (1, 3, 4)):
+        return (picture.shape[0], picture.shape[1]) if picture.size else None
+    side = round(picture.size**0.5)
+    return (side, side) if picture.ndim == 1 and side * side == picture.size > 1 else None
+
+
+def _shaped(picture: Array) -> Array:
+    """Return a picture as ``(height, width)`` or ``(height, width, 3)``, 0 to 255."""
+    levels = _levels(picture)
+    if levels.ndim == 1:
+        side = round(levels.size**0.5)
+        return levels.reshape(side, side)
+    if levels.ndim == COLOURS and levels.shape[-1] == COLOURS + 1:
+        return _on_white(levels)
+    return levels[..., 0] if levels.ndim == COLOURS and levels.shape[-1] == 1 else levels
+
+
+def _levels(picture: Array) -> Array:
+    """Return numbers as levels from 0 to 255; fractions and truth values go from 0 to 1."""
+    unit = picture.dtype.kind in "bf" and (picture.size == 0 or picture.max() <= 1)
+    return picture.astype(np.float32) * (WHITE if unit else 1)
+
+
+def _on_white(picture: Array) -> Array:
+    """Return a picture with transparency as it looks on white paper; on black if it is white."""
+    colours, opacity = picture[..., :COLOURS], picture[..., COLOURS:] / WHITE
+    seen = colours[picture[..., COLOURS] > WHITE / 2]
+    paper = 0 if seen.size and seen.mean() > WHITE / 2 and opacity.min() == 0 else WHITE
+    mixed: Array = colours * opacity + paper * (1 - opacity)
+    return mixed
+
+
+def _ground(picture: Array) -> Array:
+    """Return the colour of the ground: the usual one along the picture's edge."""
+    rows = picture.reshape(*picture.shape[:2], -1)
+    edge = np.concatenate([rows[0], rows[-1], rows[1:-1, 0], rows[1:-1, -1]])
+    ground: Array = np.median(edge, axis=0)
+    return ground
+
+
+def _ink(picture: Array, polarity: Polarity) -> Array:
+    """Return how much ink is on each pixel, 0 to 255: its distance from the ground's colour."""
+    if polarity != "auto":
+        grey = picture if picture.ndim == 2 else picture.mean(axis=-1)
+        return WHITE - grey if polarity == "dark_on_light" else grey
+    rows = picture.reshape(*picture.shape[:2], -1)
+    distance: Array = np.sqrt(((rows - _ground(picture)) ** 2).mean(axis=-1))
+    return distance
+
+
+def _bytes(ink: Array) -> Array:
+    levels: Array = np.clip(np.round(ink), 0, WHITE).astype(np.uint8)
+    return levels
+
+
+def _stretched(ink: Array) -> Array:
+    """Return the ink at full strength, without what is no more than noise of the ground."""
+    strongest = float(ink.max())
+    floor = FAINT / 2 * strongest
+    return np.clip((ink - floor) / max(strongest - floor, 1e-6), 0, 1) * WHITE
+
+
+def _whole(ink: Array) -> Array:
+    return _bytes(_resized(_stretched(ink), SIDE, SIDE))
+
+
+def _centred(ink: Array) -> Array:
+    """Return the sign scaled to its box, its centre of mass in the middle."""
+    strong = ink > FAINT * ink.max()
+    rows, columns = np.flatnonzero(strong.any(axis=1)), np.flatnonzero(strong.any(axis=0))
+    sign = _stretched(ink)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    scale = BOX / max(sign.shape)
+    height, width = (max(1, round(length * scale)) for length in sign.shape)
+    small = _resized(sign, height, width)
+    top, left = (_start(small.sum(axis=axis), length) for axis, length in ((1, height), (0, width)))
+    placed = np.zeros((SIDE, SIDE), np.float32)
+    placed[top : top + height, left : left + width] = small
+    return _bytes(placed)
+
+
+def _start(mass: Array, length: int) -> int:
+    """Return where to put a sign along one axis, inside the picture."""
+    centre = float((mass * np.arange(length)).sum() / max(float(mass.sum()), 1e-6))
+    return min(max(round((SIDE - 1) / 2 - centre), 0), SIDE - length)
+
+
+def _resized(picture: Array, height: int, width: int) -> Array:
+    """Return a picture in another size; what gets smaller is averaged."""
+    from PIL import Image
+
+    image = Image.fromarray(picture.astype(np.float32))
+    # Bilinear in Pillow averages over all that falls into a pixel when a picture gets smaller.
+    resized = image.resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(resized)

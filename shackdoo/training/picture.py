@@ -1,0 +1,37 @@
+"""Arrays as pictures, for the eyes of people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+COLOURS = 3
+
+
+def as_picture(one: Any) -> np.ndarray[Any, Any] | None:
+    """Return an array as a picture, or None if it does not have the shape of one.
+
+    Numbers that are no bytes are spread from their least to their greatest.
+
+    Args:
+        one: ``(height, width)``, or with a last axis of 1, 3 or 4 channels.
+
+    Returns:
+        uint8 of shape ``(height, width)`` or ``(height, width, 3)``.
+    """
+    if not isinstance(one, np.ndarray) or one.dtype.kind not in "buif" or one.size == 0:
+        return None
+    if one.ndim == COLOURS and one.shape[-1] in (1, COLOURS, COLOURS + 1):
+        one = one[..., 0] if one.shape[-1] == 1 else one[..., :COLOURS]
+    elif one.ndim != 2:
+        return None
+    return one if one.dtype == np.uint8 else _spread(one.astype(np.float64))
+
+
+def _spread(numbers: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    finite = np.where(np.isfinite(numbers), numbers, 0.0)
+    least, greatest = finite.min(), finite.max()
+    shares = (finite - least) / max(greatest - least, 1e-12)
+    picture: np.ndarray[Any, Any] = np.round(shares * np.iinfo(np.uint8).max).astype(np.uint8)
+    return picture
