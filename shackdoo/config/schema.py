@@ -28,6 +28,7 @@ from pydantic import (
 Value = TypeVar("Value")
 SHA256 = r"^[0-9a-f]{64}$"
 MAX_SEED = 2**31 - 1  # numpy and TensorFlow take it as int32
+MAX_PICTURES = 400  # in one picture of many
 
 
 def _text_of_scalar(value: object) -> object:
@@ -194,3 +195,16 @@ class Config(_Spec):
         if flows != FLOWS[: len(flows)]:
             raise ValueError(f"must be the first one, two or three of: {', '.join(FLOWS)}")
         return flows
+
+
+class InferConfig(Config):
+    """The whole configuration of an inference: a training's, and what is asked of its model."""
+
+    run: Text
+    input: Text
+    output: Text | None
+    label: Text | None
+    split: Literal["test", "train"]
+    batch: PositiveInt
+    pictures: NonNegativeInt = Field(le=MAX_PICTURES)
+    mistakes: NonNegativeInt = Field(le=MAX_PICTURES)

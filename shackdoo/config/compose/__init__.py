@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -73,6 +73,24 @@ class Composed:
         """Return ``values`` as YAML text."""
         return as_yaml(self.values)
 
+    def with_parameters(self, parameters: Mapping[str, Any]) -> Composed:
+        """Return the same with other values for some of ``task.parameters``.
+
+        Values that the command line sets stay.
+        """
+        typed = {override.key for override in _overrides(self.overrides)}
+        changed = {
+            name: value
+            for name, value in parameters.items()
+            if ("task", "parameters", name) not in typed
+        }
+        task = self.values["task"]
+        values = {
+            **self.values,
+            "task": {**task, "parameters": {**task["parameters"], **changed}},
+        }
+        return replace(self, values=values, config=type(self.config).model_validate(values))
+
     def place(self, loc: Loc) -> str:
         """Return the override, or the file and line, that sets a key; looked up when asked."""
         return _origin(self.name, self.overrides, self.project).place(loc)
@@ -107,13 +125,16 @@ class _Behind(SearchPathPlugin):
             search_path.append("shackdoo", f"file://{folder}")
 
 
-def compose(name: str, overrides: Sequence[str], project: Project) -> Composed:
+def compose(
+    name: str, overrides: Sequence[str], project: Project, schema: type[Config] = Config
+) -> Composed:
     """Return the configuration of one run, checked against its schema.
 
     Args:
         name: the root file under ``conf``, without its ending.
         overrides: ``key=value`` each, in Hydra's grammar.
         project: whose ``conf`` folders are seen.
+        schema: of that root file.
 
     Raises:
         ConfigError: with the place of the mistake and the way out.
@@ -122,18 +143,16 @@ def compose(name: str, overrides: Sequence[str], project: Project) -> Composed:
         composed = _composed(name, overrides, project)
         values = _plain_values(composed, resolve=True)
     except REFUSED as error:
-        raise _refused(error, name, overrides, project) from error
+        raise _refused(error, name, overrides, project, schema) from error
     try:
-        config = Config.model_validate(values)
+        config = schema.model_validate(values)
     except ValidationError as error:
         origin = _origin(name, overrides, project)
         raise explain_validation(error, origin, values) from None
-    ordered = {field.alias or key: values[field.alias or key] for key, field in FIELDS}
+    fields = schema.model_fields.items()
+    ordered = {field.alias or key: values[field.alias or key] for key, field in fields}
     interpolated = dict(_from_environment(_plain_values(composed, resolve=False), ()))
     return Composed(config, ordered, tuple(overrides), interpolated, name, project)
-
-
-FIELDS = tuple(Config.model_fields.items())
 
 
 def _composed(name: str, overrides: Sequence[str], project: Project) -> DictConfig:
@@ -185,25 +204,34 @@ def _search_path(project: Project) -> Path:
 
 
 def _refused(
-    error: Exception, name: str, overrides: Sequence[str], project: Project
+    error: Exception,
+    name: str,
+    overrides: Sequence[str],
+    project: Project,
+    schema: type[Config] = Config,
 ) -> ConfigError:
     def known(chosen: Sequence[str]) -> dict[str, Any]:
         return _plain_values(_composed(name, chosen, project), resolve=False)
 
     parsed = _overrides(overrides)
     origin = _origin(name, overrides, project)
-    if isinstance(error, OmegaConfBaseException) and (deeper := _deeper(origin, overrides, known)):
+    if isinstance(error, OmegaConfBaseException) and (
+        deeper := _deeper(origin, overrides, known, schema)
+    ):
         return deeper
     return ConfigError(refusal(error, Request(name, tuple(overrides), parsed, origin, known)))
 
 
 def _deeper(
-    origin: Origin, overrides: Sequence[str], known: Callable[[Sequence[str]], dict[str, Any]]
+    origin: Origin,
+    overrides: Sequence[str],
+    known: Callable[[Sequence[str]], dict[str, Any]],
+    schema: type[Config],
 ) -> ConfigError | None:
     """Return what is wrong with the values that an interpolation refers to, if anything is."""
     try:
         values = known(overrides)
-        Config.model_validate(values)
+        schema.model_validate(values)
     except REFUSED as error:
         if isinstance(error, ValidationError):
             faults = [f["input"] for f in error.errors() if "${" not in str(f["input"])]
