@@ -25,13 +25,14 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
+from shackdoo.errors import StoreError
 from shackdoo.tracking.blobs import file_digest, named_copy
 from shackdoo.tracking.journal import Entry
 from shackdoo.tracking.limits import FOLDER, MAX_PARAM, MAX_TAG, Fitted, fit, fit_key
 from shackdoo.tracking.listing import PARENT_UID, RUN_UID
 from shackdoo.tracking.mlflow_database import make_database
 from shackdoo.tracking.shipping import RunDeletedError
-from shackdoo.tracking.store import sqlite_file
+from shackdoo.tracking.store import shown, sqlite_file, without_password
 
 DIGEST_LENGTH = 36  # as much of a data set's digest as MLflow's column holds; the tag has all
 REFUSED = "refused"  # folder of what the store does not take as it is
@@ -250,6 +251,22 @@ class MlflowStore:
         if self.address.startswith("http"):
             return None
         return (Path(header["project_root"]) / "mlruns" / quote(header["experiment"], "")).as_uri()
+
+
+def download(store_uri: str, address: str, into: Path) -> Path:
+    """Return where in the folder ``into`` the artifact at an address of the store now lies.
+
+    Raises:
+        StoreError: if the store doesn't give it.
+    """
+    from mlflow.artifacts import download_artifacts
+
+    try:
+        found = download_artifacts(address, dst_path=str(into), tracking_uri=store_uri)
+    except Exception as error:  # whatever a store of artifacts can raise
+        reason = " ".join(without_password(str(error), store_uri).split())
+        raise StoreError(f"The store does not give {shown(address)}: {reason}.") from error
+    return Path(found)
 
 
 def check_arrived(sent: Path, back: Path, name: str) -> None:

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
 
 from shackdoo.errors import StoreError
 
@@ -43,6 +43,26 @@ def ask(uri: str, what: str, query: Mapping[str, object], own: bool = False) -> 
         data=json.dumps(query).encode(),
         headers={"Content-Type": "application/json"},
     )
+    return _answered(uri, request, own)
+
+
+def fetch(uri: str, what: str, query: Mapping[str, object]) -> dict[str, Any]:
+    """Return what an MLflow server answers to a search that it wants as a GET.
+
+    Args:
+        uri: the server's address, as in :func:`ask`.
+        what: the end of the path: ``model-versions/search``.
+        query: the fields of the request.
+
+    Raises:
+        StoreError: if there is no answer within 5 s, or not the one of an MLflow server.
+    """
+    fields = urlencode({name: str(value) for name, value in query.items()})
+    address = f"{public_address(uri)}/api/2.0/mlflow/{what}?{fields}"
+    return _answered(uri, urllib.request.Request(address), own=False)  # noqa: S310  # as above
+
+
+def _answered(uri: str, request: urllib.request.Request, own: bool) -> dict[str, Any]:
     authorization = None if own else _authorization(uri)
     if authorization:
         request.add_unredirected_header("Authorization", authorization)
