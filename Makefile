@@ -3,6 +3,7 @@
 
 TASK ?= Mnist_B
 ARGS ?=
+INPUT ?=
 BIN := .venv/bin
 STAMP := .venv/installed
 FAST := not slow and not docker and not postgres and not browser
@@ -10,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 	--custom-compile-command "make lock" pyproject.toml $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install train ui test test-all check bench lock clean
+.PHONY: help install train infer ui test test-all check bench lock clean
 
 # The stamp holds the folder it was made in: a moved or copied checkout gets its own environment.
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
@@ -25,6 +26,9 @@ install: $(STAMP)  ## make .venv with the locked packages and shackdoo itself (e
 
 train: $(STAMP)  ## train TASK (Mnist_B): make train TASK=Mnist_A ARGS="task.parameters.epochs=2"
 	$(BIN)/shackdoo train task=$(TASK) $(ARGS)
+
+infer: $(STAMP)  ## answer about INPUT: make infer INPUT=scans/ ARGS="output=answers.csv run=best"
+	$(BIN)/shackdoo infer task=$(TASK) $(if $(INPUT),"input=$(INPUT)") $(ARGS)
 
 ui: $(STAMP)  ## show the runs in the browser (MLflow on 127.0.0.1:5000)
 	$(BIN)/shackdoo ui $(ARGS)

@@ -15,6 +15,7 @@ from shackdoo.errors import RequestError, ShackdooError, did_you_mean, listing
 
 COMMANDS = {
     "train": "train a task: shackdoo train task=Mnist_B [key=value …]",
+    "infer": "answer about new inputs: shackdoo infer task=Mnist_B input=scans/ output=answers.csv",
     "runs": "show the runs: experiment > tag > run, with what differs and what is not shipped",
     "sync": "ship what the tracking server has not got yet",
     "ui": "open the tracking store in the browser",

@@ -5,6 +5,9 @@ An adapter of Keras: import it where it is needed.
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +52,8 @@ class Predictor:
             RunError: if it can't be loaded so.
         """
         try:
-            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+            with _named(path) as file:
+                model = keras.saving.load_model(file, compile=False, safe_mode=True)
         except Exception as error:  # whatever a damaged or foreign file makes Keras raise
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise RunError(
@@ -61,6 +65,14 @@ class Predictor:
     def answers(self, inputs: Any) -> Answers:
         """Return the answers to raw inputs, none of which the task refuses, one row each."""
         return self.task.answers(self.outputs(self.task.prepare(inputs)))
+
+    def no_answers(self) -> Answers:
+        """Return the columns of answers, without a row."""
+        one = tf.nest.map_structure(
+            lambda output: np.zeros([1, *(size or 1 for size in output.shape[1:])], np.float32),
+            self.model.output,
+        )
+        return {name: column[:0] for name, column in self.task.answers(one).items()}
 
     def outputs(self, prepared: Any) -> Any:
         """Return the model's outputs for prepared inputs, as NumPy arrays."""
@@ -94,6 +106,15 @@ class Predictor:
             return self.model(inputs, training=False)
 
         return tf.function(call, jit_compile=self._xla, reduce_retracing=False)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[Path]:
+    """Give the file under a name that ends in ``.keras``, which is what Keras goes by."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.keras"
+        file.symlink_to(path.absolute())
+        yield file
 
 
 def _taken(inputs: Any, rows: slice) -> Any:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from shackdoo.errors import DataError, TaskError
 from shackdoo.training.answers import (
+    LABELLED,
     Answers,
     ClassNames,
     class_answers,
@@ -21,6 +22,7 @@ from shackdoo.training.answers import (
 )
 from shackdoo.training.dataset import Dataset, Split, hold_out
 from shackdoo.training.picture import as_picture
+from shackdoo.training.scores import ClassScores, Scores, ValueScores
 
 if TYPE_CHECKING:
     import keras
@@ -248,6 +250,18 @@ class Task:
     def classes(self, count: int) -> ClassNames:
         """Return the names of ``count`` classes; their numbers from 0 on if they have none."""
         return self.class_names() or range(count)
+
+    def scores(self, answers: Answers, worst: int) -> Scores | None:
+        """Return what counts how good answers are, or None if nothing here can.
+
+        Args:
+            answers: some of them, for their columns.
+            worst: how many mistakes to keep.
+        """
+        if {"label", "probability"} <= set(answers):
+            return ClassScores([name for name in answers if name not in LABELLED], worst)
+        numeric = all(column.dtype.kind in "iuf" for column in answers.values())
+        return ValueScores(worst) if len(answers) == 1 and numeric else None
 
     def picture(self, one: Any) -> np.ndarray[Any, Any] | None:
         """Return how one input looks, or None if it is no picture.

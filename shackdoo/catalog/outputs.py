@@ -52,7 +52,9 @@ class CsvWriter:
         if not self._begun:
             self._csv.writerow([INPUT, *columns])
             self._begun = True
-        self._csv.writerows(zip(names, *(_texts(column) for column in columns.values())))
+        self._csv.writerows(
+            zip(names, *(_texts(column) for column in columns.values()), strict=True)
+        )
 
     def close(self) -> None:
         """Leave the file to its owner."""

@@ -46,8 +46,13 @@ class Checked:
         return Redactor.of(self.composed.values, self.composed.interpolated, os.environ)
 
 
-def check(composed: Composed, project: Project) -> Checked:
+def check(composed: Composed, project: Project, data: bool = True) -> Checked:
     """Return the request with its task, everything checked that can be without TensorFlow.
+
+    Args:
+        composed: the configuration.
+        project: where it runs.
+        data: whether the data that the task is trained on must be there.
 
     Raises:
         RequestError: the first thing that is wrong, with its place.
@@ -66,6 +71,8 @@ def check(composed: Composed, project: Project) -> Checked:
         raise composed.explain(
             error, prefix=("task", "parameters"), known=task_class.Parameters.model_fields
         ) from None
+    if not data:
+        return Checked(composed, task, catalog, project)
     known = config.task.data in config.catalog  # if not, the mistake is in the task
     with _placed(composed, None if known else "task.data"):
         catalog.check([config.task.data])

@@ -46,6 +46,8 @@ class Recording:
         exit_code: of the process; known after the context.
     """
 
+    KIND = ""  # of the run, if it is no training
+
     def __init__(self, checked: Checked) -> None:
         self.checked = checked
         self.exit_code = 0
@@ -60,7 +62,7 @@ class Recording:
 
     def __enter__(self) -> Recording:
         self._previous = signal.signal(signal.SIGTERM, _terminate)
-        self.place = open_place(self.checked, self._redactor, self.notice)
+        self.place = open_place(self.checked, self._redactor, self.notice, self.KIND)
         self._manifest = self._captured()
         self._describe()
         self.place.start_shipping()
@@ -82,24 +84,27 @@ class Recording:
 
     def _captured(self) -> dict[str, Any]:
         checked, config = self.checked, self.checked.composed.config
-        name = config.task.data
         return capture(
             run_uid=self.place.uid,
             command=sys.argv,
             overrides=checked.composed.overrides,
             config=checked.composed.values,
             config_digest=config_digest(checked.composed.values),
-            data={
-                name: {
-                    "path": str(checked.catalog.path(name)),
-                    "sha256": checked.catalog.digest(name),
-                }
-            },
+            data=self.data_read(),
             determinism={**config.determinism.model_dump(), "xla": config.strategy.xla},
             seed=config.seed,
             root=checked.project.root,
             redactor=self._redactor,
         )
+
+    def data_read(self) -> dict[str, dict[str, Any]]:
+        """Return path and digest of the data that the run begins with, by name."""
+        catalog, name = self.checked.catalog, self.checked.composed.config.task.data
+        return {name: {"path": str(catalog.path(name)), "sha256": catalog.digest(name)}}
+
+    def own_tags(self) -> dict[str, str]:
+        """Return tags of this kind of run."""
+        return {}
 
     def _describe(self) -> None:
         """Put on record what is about to run, before it does."""
@@ -114,6 +119,7 @@ class Recording:
                 "shackdoo.lineage": self._lineage(),
                 "shackdoo.code": _code(self._manifest["code"]),
                 "shackdoo.config_digest": self._manifest["config_digest"],
+                **self.own_tags(),
             }
         )
         self._attach_text("config.yaml", as_yaml(values))

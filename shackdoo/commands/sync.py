@@ -17,6 +17,8 @@ from shackdoo.tracking.shipping import Shipping, entries_left, read_shipping
 from shackdoo.tracking.state import LocalRun, close_if_dead, find_run, local_runs, prune
 from shackdoo.tracking.store import resolve_uri
 
+# Keys of report.plots.FIGURES, which is loaded when the first is drawn.
+PICTURES = ("learning_curves", "confusion_matrix", "predictions", "worst_mistakes")
 NICENESS = 10  # the training next door comes first
 
 
@@ -104,8 +106,7 @@ def _workshop() -> Workshop:
 
         redact_file(source, target)
 
-    kinds = ("learning_curves", "confusion_matrix")
-    return Workshop({kind: draw_with(kind) for kind in kinds}, redact)
+    return Workshop({kind: draw_with(kind) for kind in PICTURES}, redact)
 
 
 @contextmanager

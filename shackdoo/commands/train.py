@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shlex
@@ -10,8 +9,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from shackdoo.commands.joined import closing_joined_run
 from shackdoo.config.project import Project, find_project, load_dotenv
-from shackdoo.errors import RequestError, StoreError
+from shackdoo.errors import RequestError
 
 if TYPE_CHECKING:
     from shackdoo.commands.checking import Checked
@@ -38,6 +38,7 @@ Your own settings: conf/local/default.yaml and .env. Result on stdout, the rest 
 
 # What only Hydra itself serves.
 INTERRUPTED = 128  # exit codes from here on are signals
+NOT_GIVEN = ("optimizer=", "task=", "run=", "output=")
 HYDRA_FLAGS = {"-m", "--multirun", "-i", "--info", "--hydra-help", "-sc", "--shell-completion"}
 
 
@@ -51,23 +52,16 @@ def main(argv: Sequence[str]) -> int:
         return 0
     if _for_hydra(arguments):
         return _through_hydra(arguments, project)
-    try:
+    with closing_joined_run(project):
         return _train(arguments, project)
-    except RequestError as error:
-        from shackdoo.commands.record_place import JOINED, close_joined_as_failed
-
-        if JOINED in os.environ:
-            with contextlib.suppress(StoreError):  # it may be the store that is misnamed
-                close_joined_as_failed(project, str(error))
-        raise
 
 
 def expand(argv: Sequence[str]) -> list[str]:
     """Return plain Hydra arguments.
 
     ``overrides='a=1 b=2'`` (how ``mlflow run`` hands several over) is split as a shell would,
-    ``--task NAME`` becomes ``task=NAME``, and an empty ``optimizer=`` or ``overrides=`` (an
-    entry point's default) goes.
+    ``--task NAME`` becomes ``task=NAME``, and what is empty since it is an entry point's default
+    goes: ``optimizer=``, ``overrides=`` and the like.
     """
     arguments: list[str] = []
     rest = iter(argv)
@@ -78,7 +72,7 @@ def expand(argv: Sequence[str]) -> list[str]:
             arguments.append(f"task={next(rest, '')}")
         elif argument.startswith("--task="):
             arguments.append(argument.removeprefix("--"))
-        elif argument not in ("", "optimizer="):
+        elif argument not in ("", *NOT_GIVEN):
             arguments.append(argument)
     return arguments
 

@@ -12,8 +12,10 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from shackdoo.report.figure_file import save
+from shackdoo.report.sheet import sheet
+
 TRAIN, VALIDATION = "#1f5fa8", "#d1630e"  # told apart with any colour vision
-DPI = 120
 NOT_CURVES = ("epoch_seconds", "examples_per_second", "learning_rate")
 
 
@@ -33,7 +35,7 @@ def learning_curves(content: Mapping[str, Any], path: Path) -> None:
     figure.suptitle(content["title"], parse_math=False)
     for panel, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names, strict=True):
         _curve(panel, name, history)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _curve(panel: Axes, name: str, history: Mapping[str, Sequence[float]]) -> None:
@@ -56,7 +58,8 @@ def confusion_matrix(content: Mapping[str, Any], path: Path) -> None:
     Colours are shares of the row, spread so that few mistakes among many are seen.
 
     Args:
-        content: ``title`` and ``counts``: ``(classes, classes)`` integers.
+        content: ``title`` and ``counts``: ``(classes, classes)`` integers; perhaps ``classes``,
+            their names.
         path: the PNG file.
 
     Raises:
@@ -81,23 +84,15 @@ def confusion_matrix(content: Mapping[str, Any], path: Path) -> None:
     panel.set_title(title, parse_math=False)
     panel.set_xlabel("predicted class")
     panel.set_ylabel("true class")
-    panel.set_xticks(range(classes))
-    panel.set_yticks(range(classes))
-    _save(figure, path)
+    names = [str(name) for name in content.get("classes", range(classes))]
+    panel.set_xticks(range(classes), names, rotation=90 if max(map(len, names)) > 2 else 0)
+    panel.set_yticks(range(classes), names)
+    save(figure, path)
 
 
 FIGURES: dict[str, Callable[[Mapping[str, Any], Path], None]] = {
     "learning_curves": learning_curves,
     "confusion_matrix": confusion_matrix,
+    "predictions": sheet,
+    "worst_mistakes": sheet,
 }
-
-
-def _save(figure: Figure, path: Path) -> None:
-    """Write the PNG so that it is whole or absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        figure.savefig(part, format="png", dpi=DPI)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -20,6 +20,14 @@ WHITE = 255
 FAINT = 0.25  # of the strongest ink; weaker pixels don't count when the sign's edges are looked for
 LEAST_CONTRAST = 8  # grey levels; pictures with less have nothing on them
 COLOURS = 3
+SIGMA = 1.4826  # a normal deviation for a median one
+TOP = 5  # the so-manieth strongest pixel tells how strong the ink is
+
+# ITU-R BT.601: brightness, and two differences of hue.
+TO_BRIGHTNESS_AND_HUE = np.array(
+    [[0.299, -0.169, 0.5], [0.587, -0.331, -0.419], [0.114, 0.5, -0.081]], np.float32
+)
+WEIGHTS = np.array([1.0, 0.1, 0.1], np.float32)
 
 Array = np.ndarray[Any, Any]
 
@@ -143,8 +151,14 @@ def _prepared(one: Array, size: Size, polarity: Polarity) -> Array:
     if size == "whole":
         return _whole(ink)
     if size == "auto" and ink.shape == (SIDE, SIDE):
-        return _bytes(ink)
+        return _bytes(_stretched(ink) if shaped.ndim == COLOURS else _as_written(shaped, ink))
     return _centred(ink)
+
+
+def _as_written(picture: Array, ink: Array) -> Array:
+    """Return a grey picture as it is, or turned over if its ink is dark."""
+    turned = WHITE - picture
+    return picture if np.abs(picture - ink).sum() < np.abs(turned - ink).sum() else turned
 
 
 # ── one picture ──────────────────────────────────────────────────────────────────────────────
@@ -186,20 +200,43 @@ def _on_white(picture: Array) -> Array:
 
 def _ground(picture: Array) -> Array:
     """Return the colour of the ground: the usual one along the picture's edge."""
-    rows = picture.reshape(*picture.shape[:2], -1)
-    edge = np.concatenate([rows[0], rows[-1], rows[1:-1, 0], rows[1:-1, -1]])
-    ground: Array = np.median(edge, axis=0)
+    ground: Array = np.median(_edge(picture), axis=0)
     return ground
 
 
+def _edge(picture: Array) -> Array:
+    """Return the pixels along the edge, ``(pixels, channels)``."""
+    rows = picture.reshape(*picture.shape[:2], -1)
+    return np.concatenate([rows[0], rows[-1], rows[1:-1, 0], rows[1:-1, -1]])
+
+
 def _ink(picture: Array, polarity: Polarity) -> Array:
-    """Return how much ink is on each pixel, 0 to 255: its distance from the ground's colour."""
+    """Return how much ink is on each pixel, 0 to 255: how far it is from ground to ink."""
     if polarity != "auto":
         grey = picture if picture.ndim == 2 else picture.mean(axis=-1)
         return WHITE - grey if polarity == "dark_on_light" else grey
-    rows = picture.reshape(*picture.shape[:2], -1)
-    distance: Array = np.sqrt(((rows - _ground(picture)) ** 2).mean(axis=-1))
-    return distance
+    if picture.ndim == 2:
+        away = picture - _ground(picture)
+        signed: Array = away if away.max() >= -away.min() else -away
+        return signed.clip(0)
+    return _coloured_ink(picture)
+
+
+def _coloured_ink(picture: Array) -> Array:
+    """Return the ink of a picture in colours, along the line from the ground's to the ink's.
+
+    Brightness counts more than hue, which files keep more coarsely; where ink and ground are
+    equally bright, hue decides.
+    """
+    colours = picture @ TO_BRIGHTNESS_AND_HUE
+    away = colours - _ground(colours)
+    distance = np.sqrt((away**2).sum(axis=-1))
+    strong = distance >= distance.max() / 2
+    line = np.median(away[strong], axis=0)
+    weighted = line * WEIGHTS
+    along = (away @ weighted) / max(float(line @ weighted), 1e-6)
+    ink: Array = np.clip(along, 0, 1.5) * float(np.sqrt((line**2).sum()))
+    return ink
 
 
 def _bytes(ink: Array) -> Array:
@@ -207,11 +244,19 @@ def _bytes(ink: Array) -> Array:
     return levels
 
 
+def _strength(ink: Array) -> tuple[float, float]:
+    """Return the noise of the ground, and how strong the ink is."""
+    edge = _edge(ink)
+    noise = SIGMA * float(np.median(np.abs(edge - np.median(edge))))
+    # Not the strongest pixel alone: it may be a speck.
+    return noise, float(np.partition(ink, -TOP, axis=None)[-TOP]) if ink.size >= TOP else ink.max()
+
+
 def _stretched(ink: Array) -> Array:
     """Return the ink at full strength, without what is no more than noise of the ground."""
-    strongest = float(ink.max())
-    floor = FAINT / 2 * strongest
-    return np.clip((ink - floor) / max(strongest - floor, 1e-6), 0, 1) * WHITE
+    noise, strong = _strength(ink)
+    floor = min(max(FAINT / 2 * strong, 2.5 * noise), strong / 2)
+    return np.clip((ink - floor) / max(strong - floor, 1e-6), 0, 1) * WHITE
 
 
 def _whole(ink: Array) -> Array:
@@ -220,9 +265,8 @@ def _whole(ink: Array) -> Array:
 
 def _centred(ink: Array) -> Array:
     """Return the sign scaled to its box, its centre of mass in the middle."""
-    strong = ink > FAINT * ink.max()
-    rows, columns = np.flatnonzero(strong.any(axis=1)), np.flatnonzero(strong.any(axis=0))
-    sign = _stretched(ink)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    rows, columns = _extent(ink)
+    sign = _stretched(ink)[rows, columns]
     scale = BOX / max(sign.shape)
     height, width = (max(1, round(length * scale)) for length in sign.shape)
     small = _resized(sign, height, width)
@@ -230,6 +274,24 @@ def _centred(ink: Array) -> Array:
     placed = np.zeros((SIDE, SIDE), np.float32)
     placed[top : top + height, left : left + width] = small
     return _bytes(placed)
+
+
+def _extent(ink: Array) -> tuple[slice, slice]:
+    """Return the rows and columns that the sign takes; specks do not count."""
+    noise, strong = _strength(ink)
+    inked = ink > max(FAINT * strong, min(4 * noise, strong / 2))
+    padded = np.pad(inked, 1).astype(np.int8)
+    height, width = ink.shape
+    beside = sum(
+        padded[down : down + height, right : right + width]
+        for down in range(3)
+        for right in range(3)
+    )
+    connected = inked & (beside >= 3)  # itself and two neighbours
+    if not connected.any():
+        connected = inked
+    rows, columns = (np.flatnonzero(connected.any(axis=axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _start(mass: Array, length: int) -> int:

@@ -15,6 +15,8 @@ import numpy as np
 Answers = dict[str, np.ndarray[Any, Any]]
 ClassNames = Sequence[str] | Sequence[int]
 
+LABELLED = ("label", "probability")  # columns of a classifier before those of the classes
+
 OVER_CLASSES = frozenset(
     {
         "categoricalcrossentropy",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from typing import Any
 
 import numpy as np
 
 COLOURS = 3
+LARGEST = 96  # pixels of a picture's longer side in a PNG
+PNG_GREY, PNG_RGB = 0, 2  # colour types of the format
 
 
 def as_picture(one: Any) -> np.ndarray[Any, Any] | None:
@@ -35,3 +39,25 @@ def _spread(numbers: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     shares = (finite - least) / max(greatest - least, 1e-12)
     picture: np.ndarray[Any, Any] = np.round(shares * np.iinfo(np.uint8).max).astype(np.uint8)
     return picture
+
+
+def as_png(picture: np.ndarray[Any, Any]) -> bytes:
+    """Return a picture as a PNG file; one larger than ``LARGEST`` is made smaller.
+
+    Args:
+        picture: what :func:`as_picture` returns.
+    """
+    step = -(-max(picture.shape[:2]) // LARGEST)
+    small = np.ascontiguousarray(picture[::step, ::step])
+    height, width = small.shape[:2]
+    colour = PNG_RGB if small.ndim == COLOURS else PNG_GREY
+    rows = small.reshape(height, -1)
+    unfiltered = np.concatenate([np.zeros((height, 1), np.uint8), rows], axis=1)
+    header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(unfiltered.tobytes(), 9)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, content) for kind, content in chunks)
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    check = struct.pack(">I", zlib.crc32(kind + content))
+    return struct.pack(">I", len(content)) + kind + content + check

@@ -110,7 +110,7 @@ class ClassScores:
             true=self._names[true],
             answer=str(answers["label"][n]),
             probability=float(answers["probability"][n]),
-            raw=raw[n],
+            raw=np.array(raw[n]),
         )
 
     def metrics(self) -> dict[str, float]:
@@ -161,7 +161,7 @@ class ValueScores:
                 true=str(truth),
                 answer=answer,
                 probability=None,
-                raw=raw[n],
+                raw=np.array(raw[n]),
             )
         return unknown
 

@@ -36,14 +36,12 @@ class Wanted:
         input: as typed.
         label: name of what holds the labels, or None to look for it.
         expected: shape of one input of the model, or None if it isn't known.
-        classes: names of the classes, for pictures that lie in folders of these names.
         but: files that are no inputs, wherever they lie: what is about to be written.
     """
 
     input: str
     label: str | None
     expected: tuple[int, ...] | None
-    classes: frozenset[str]
     but: frozenset[Path]
 
 
@@ -98,12 +96,12 @@ def _pictures(files: list[Path], root: Path, wanted: Wanted, what: str) -> Input
         raise RequestError(f"The {what} '{wanted.input}' has no files. An input is {KINDS}.")
     if what == "pattern" and len(files) == 1:
         return _file(files[0], wanted)
-    return PictureFiles(files, root, wanted.input, wanted.classes)
+    return PictureFiles(files, root, wanted.input)
 
 
 def _file(path: Path, wanted: Wanted) -> Inputs:
     kinds: dict[tuple[str, ...], Callable[[], Any]] = {
-        PICTURES: lambda: PictureFiles([path], path.parent, str(path), frozenset()),
+        PICTURES: lambda: PictureFiles([path], path.parent, str(path)),
         ARRAYS: lambda: ArrayFile(path, wanted.label, wanted.expected),
         TABLES: lambda: Table(path, wanted.label, wanted.expected),
         LINES: lambda: JsonLines(lambda: path.open("rb"), str(path)),

@@ -73,19 +73,17 @@ def _grey_if_so(picture: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 class PictureFiles:
     """Pictures in files, in the order given; each is read when its turn comes."""
 
-    def __init__(self, files: Sequence[Path], root: Path, named: str, classes: frozenset[str]):
+    def __init__(self, files: Sequence[Path], root: Path, named: str) -> None:
         """Make the source; no file is read yet.
 
         Args:
             files: the pictures.
             root: the folder that they are in, or the folder of the only one.
             named: what the user calls them.
-            classes: names of classes; a picture in a folder of such a name is known to be one.
         """
         self._files = files
         self._root = root
         self._named = named
-        self._classes = classes
         self._digest = hashlib.sha256()
         self._alone: str | None = None
 
@@ -130,8 +128,8 @@ class PictureFiles:
         self._digest.update(line.encode("utf-8", "surrogateescape"))
 
     def _label(self, path: Path) -> Label:
-        folder = path.parent.name
-        return folder if path.parent != self._root and folder in self._classes else None
+        """Return the folder that a picture lies in, if there are folders: it may be its class."""
+        return path.parent.name if path.parent != self._root else None
 
 
 def files_in(folder: Path, but: frozenset[Path]) -> list[Path]:
