@@ -23,6 +23,7 @@ import numpy as np
 from shackdoo.errors import RequestError, StoreError
 
 STDOUT = "-"
+DEFAULT = "predictions.csv"  # in the folder of the run's pictures
 INPUT = "input"
 Columns = Mapping[str, np.ndarray[Any, Any]]
 
@@ -41,9 +42,7 @@ class CsvWriter:
     """CSV in UTF-8 with the names of the columns in the first line."""
 
     def __init__(self, stream: IO[bytes]) -> None:
-        self._text = io.TextIOWrapper(
-            stream, encoding="utf-8", errors="backslashreplace", newline="", write_through=True
-        )
+        self._text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
         self._csv = csv.writer(self._text, lineterminator="\n")
         self._begun = False
 
@@ -72,7 +71,7 @@ class JsonLinesWriter:
         keys = [INPUT, *columns]
         for row in zip(names, *(column.tolist() for column in columns.values()), strict=True):
             text = json.dumps(dict(zip(keys, row, strict=True)), ensure_ascii=False)
-            self._stream.write(text.encode("utf-8", "backslashreplace") + b"\n")
+            self._stream.write(text.encode() + b"\n")
         self._stream.flush()
 
     def close(self) -> None:
@@ -91,8 +90,7 @@ class ParquetWriter:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        clean = [name.encode("utf-8", "backslashreplace").decode() for name in names]
-        table = pa.table({INPUT: clean, **columns})
+        table = pa.table({INPUT: pa.array(names, pa.string()), **columns})
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._stream, table.schema)
         self._writer.write_table(table)
@@ -163,13 +161,19 @@ class Output:
 
     def __init__(self, path: Path | None, suffix: str) -> None:
         """Plan it; nothing is opened yet."""
-        self.path = path
-        self.rejects = None if path is None else path.with_name(f"{path.stem}.rejects.csv")
+        self.path: Path | None = None
+        self.rejects: Path | None = None
+        if path is not None:
+            self.put(path)
         self._suffix = suffix
         self._part: Path | None = None
         self._stream: IO[bytes] | None = None
         self._writer: TableWriter | None = None
         self._rows = 0
+
+    def put(self, path: Path) -> None:
+        """Have it at ``path``, before it is opened."""
+        self.path, self.rejects = path, path.with_name(f"{path.stem}.rejects.csv")
 
     def open(self) -> None:
         """Begin the file beside its name.
@@ -194,7 +198,7 @@ class Output:
     def write(self, names: Sequence[str], columns: Columns) -> None:
         """Append a row for each name."""
         if names and self._writer is not None:
-            self._writer.write(names, columns)
+            self._writer.write([_text(name) for name in names], columns)
             self._rows += len(names)
 
     def finish(self, empty: Columns) -> None:
@@ -229,20 +233,20 @@ class Output:
         part.replace(self.rejects)
 
 
-def plan_output(wanted: str | None, default: Path, lines: bool) -> Output:
+def plan_output(wanted: str, lines: bool) -> Output:
     """Return where the answers go.
 
     Args:
         wanted: as typed: a file, or - for standard output.
-        default: the file if nothing is wanted.
         lines: whether standard output gets JSON lines instead of CSV.
 
     Raises:
         RequestError: if its ending names no format, or it is a folder.
+        StoreError: if nothing can be written there.
     """
     if wanted == STDOUT:
         return Output(None, ".jsonl" if lines else ".csv")
-    path = default if wanted is None else Path(wanted).expanduser().absolute()
+    path = Path(wanted).expanduser().absolute()
     suffix = path.suffix.lower()
     if suffix not in WRITERS:
         raise RequestError(
@@ -251,7 +255,18 @@ def plan_output(wanted: str | None, default: Path, lines: bool) -> Output:
         )
     if path.is_dir():
         raise RequestError(f"The output '{wanted}' is a folder. Name a file in it.")
+    there = next(folder for folder in path.parents if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise StoreError(
+            f"The output {path} can't be written: {there} is no folder that you may write. Name "
+            f"another place: output=PATH."
+        )
     return Output(path, suffix)
+
+
+def _text(name: str) -> str:
+    """Return a name that is text: a file's may be bytes that are none."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _texts(column: np.ndarray[Any, Any]) -> Sequence[Any]:

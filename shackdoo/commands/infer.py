@@ -99,7 +99,7 @@ def plan(arguments: Sequence[str], project: Project) -> Inference:
         raise RequestError(
             "No input is named. Name one: input=PATH; `shackdoo infer --help` tells what it can be."
         )
-    from shackdoo.catalog.outputs import plan_output
+    from shackdoo.catalog.outputs import DEFAULT, plan_output
     from shackdoo.commands.checking import check
     from shackdoo.commands.trained_run import TrainedRuns
     from shackdoo.config.compose import compose
@@ -110,8 +110,7 @@ def plan(arguments: Sequence[str], project: Project) -> Inference:
         overrides.append(f"task={runs.task_of(_typed(arguments, 'run') or LATEST)}")
     composed = compose("infer", overrides, project, InferConfig)
     config = cast("InferConfig", composed.config)
-    default = project.root / "data" / "report" / "predictions.csv"
-    output = plan_output(config.output, default, lines=config.input == "-")
+    output = plan_output(config.output or DEFAULT, lines=config.input == "-")
     trained = runs.find(config.run, config.task.name, config.best)
     checked = check(composed.with_parameters(trained.parameters), project, data=False)
     inputs = _open(checked, config, trained, output)
@@ -134,8 +133,11 @@ def _verbatim(argument: str) -> str:
     quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
     if key not in VERBATIM or value in ("", "null") or quoted:
         return argument
-    escaped = value.replace("\\", "\\\\") if value.endswith("\\") else value
-    return f"{key}='{escaped.replace(chr(39), chr(92) + chr(39))}'"
+    backslash = "\\"
+    escaped = f"{value}{backslash}" if value.endswith(backslash) else value
+    for special in ("'", "${"):
+        escaped = escaped.replace(special, backslash + special)
+    return f"{key}='{escaped}'"
 
 
 def _typed(arguments: Sequence[str], key: str) -> str | None:

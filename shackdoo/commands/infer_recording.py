@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from shackdoo.catalog.inputs.batch import ReadData, Refusal
+from shackdoo.catalog.outputs import DEFAULT
 from shackdoo.commands.recording import Recording
 from shackdoo.commands.rejects import Rejects
 from shackdoo.tracking.tracker import Artifact, DataInput
@@ -44,6 +45,8 @@ class InferRecording(Recording):
     def __enter__(self) -> InferRecording:
         super().__enter__()
         self.rejects = Rejects()
+        if self.inference.config.output is None:
+            self.inference.output.put(self.place.report_folder / DEFAULT)
         trained = self.inference.trained
         named = f" ({trained.registered})" if trained.registered else ""
         self.notice(f"  model     {trained.run.run_name}  run {trained.run.uid}{named}")

@@ -48,8 +48,16 @@ def _cell(cell: Axes, example: Mapping[str, Any]) -> None:
     cell.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     true, predicted = example.get("true"), str(example["predicted"])
     colour = PLAIN if true is None else RIGHT if str(true) == predicted else WRONG
-    cell.set_title(
-        "\n".join(_lines(example)), fontsize=8, color=colour, y=-0.02, va="top", parse_math=False
+    cell.text(
+        0.5,
+        -0.06,
+        "\n".join(_lines(example)),
+        transform=cell.transAxes,
+        fontsize=8,
+        color=colour,
+        ha="center",
+        va="top",
+        parse_math=False,
     )
 
 

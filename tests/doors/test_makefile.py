@@ -35,6 +35,12 @@ def test_train_passes_task_and_overrides_on(root):
     assert said.splitlines()[-1] == command
 
 
+def test_infer_passes_input_and_overrides_on(root):
+    said = make(root, "--dry-run", "infer", "INPUT=my scans/*.png", "ARGS=output=o.csv")
+    command = '.venv/bin/shackdoo infer task=Mnist_B "input=my scans/*.png" output=o.csv'
+    assert said.splitlines()[-1] == command
+
+
 def test_train_and_test_make_the_environment_first(checkout):
     for target in ("train", "test"):
         said = make(checkout, "--dry-run", target).splitlines()

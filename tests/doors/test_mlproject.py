@@ -26,7 +26,7 @@ def local(root):
 
 
 def test_same_entry_points_and_parameters(docker, local):
-    assert docker["entry_points"].keys() == local["entry_points"].keys() == {"main", "train"}
+    assert docker["entry_points"].keys() == local["entry_points"].keys() == {"main", "train", "infer"}
     for name, entry in docker["entry_points"].items():
         twin = local["entry_points"][name]
         assert twin["parameters"] == entry["parameters"]
@@ -58,6 +58,22 @@ def test_each_value_reaches_the_program_as_one_argument(local):
         "task=Mnist_B",
         "optimizer=",
         "overrides=a=1 b='x y'; rm -rf /",
+    ]
+
+
+def test_infer_hands_each_value_on_as_one_argument(local):
+    from mlflow.projects._project_spec import EntryPoint
+
+    entry = local["entry_points"]["infer"]
+    command = EntryPoint("infer", entry["parameters"], entry["command"]).compute_command(
+        {"input": "my scans/*.png; rm -rf /", "run": "models:/digits@champion"}, storage_dir=None
+    )
+    assert shlex.split(command)[-5:] == [
+        "input=my scans/*.png; rm -rf /",
+        "output=",
+        "task=",
+        "run=models:/digits@champion",
+        "overrides=",
     ]
 
 

@@ -1,4 +1,4 @@
-"""scripts/train.py: with the packages, with another interpreter, and with none."""
+"""scripts/train.py and infer.py: with the packages, with another interpreter, and with none."""
 
 import subprocess
 import sys
@@ -15,17 +15,17 @@ def bare_python(tmp_path_factory) -> Path:
     return folder / "bin" / "python"
 
 
-@pytest.fixture
-def script(checkout) -> Path:
-    return checkout / "scripts" / "train.py"
+@pytest.fixture(params=["train", "infer"])
+def script(checkout, request) -> Path:
+    return checkout / "scripts" / f"{request.param}.py"
 
 
-def test_it_is_the_train_command(script):
+def test_it_is_the_command_of_its_name(script):
     outputs = [
         subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
         for command in (
             [sys.executable, script],
-            [sys.executable, "-m", "shackdoo.cli", "train"],
+            [sys.executable, "-m", "shackdoo.cli", script.stem],
         )
     ]
     assert outputs[0] == outputs[1] != ""
