@@ -1,8 +1,32 @@
-"""Reproducible deep-learning experiments: a task, its YAML, one command, a record that is proven.
+"""Reproducible deep-learning experiments: a task, its YAML, one command, a record of every run.
 
-Start reading at :mod:`shackdoo.task` (what a user writes) and
-:mod:`shackdoo.commands.train` (what ``shackdoo train`` does with it, step by step).
-Importing this package loads nothing heavy.
+From Python, in a notebook for instance::
+
+    experiment = shackdoo.compose("Mnist_B", seed=1)
+    run = shackdoo.train(experiment)
+    shackdoo.load(run).answers(images)
+    shackdoo.runs(task="Mnist_B")
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shackdoo.api import compose, load, runs, train
+
 __version__ = "0.1.0"
+__all__ = ["compose", "load", "runs", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the functions when they are first used: importing the package loads next to nothing."""
+    if name in __all__:
+        from shackdoo import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'shackdoo' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

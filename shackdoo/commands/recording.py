@@ -44,6 +44,7 @@ class Recording:
 
     Attributes:
         exit_code: of the process; known after the context.
+        error: what ended the run, None if nothing did.
     """
 
     KIND = ""  # of the run, if it is no training
@@ -51,6 +52,7 @@ class Recording:
     def __init__(self, checked: Checked) -> None:
         self.checked = checked
         self.exit_code = 0
+        self.error: BaseException | None = None
         self._history: dict[str, list[float]] = {}
         self._seconds: dict[str, float] = {}
         self._redactor = checked.redactor()
@@ -256,6 +258,7 @@ class Recording:
         if self._system is not None:
             self._system.stop()
         status, self.exit_code = _ending(error)
+        self.error = error
         if error is not None:
             self._explain(error, status)
         if self._history and self.checked.composed.config.report.curves:

@@ -42,7 +42,8 @@ class RunLookup:
         return list_local(self._project.state_dir())
 
     @cached_property
-    def _all(self) -> list[ListedRun]:
+    def all(self) -> list[ListedRun]:
+        """The runs of this machine and of the store, the newest first."""
         return merged(self.local, self._stored)
 
     @cached_property
@@ -110,7 +111,7 @@ class RunLookup:
             raise RequestError("'best' needs a task: what is best is set in its configuration.")
         ranked = [
             run
-            for run in self._all
+            for run in self.all
             if run.status == "FINISHED"
             and task in (None, run.task)
             and has_model(run)
@@ -125,7 +126,7 @@ class RunLookup:
         return choose(ranked, key=lambda run: run.metrics[best.metric])
 
     def _named(self, wanted: str) -> ListedRun:
-        found = _beginning(wanted, self.local) or _beginning(wanted, self._all)
+        found = _beginning(wanted, self.local) or _beginning(wanted, self.all)
         if len(wanted) >= SHORTEST and len(found) == 1:
             return found[0]
         if len(wanted) < SHORTEST:
@@ -136,7 +137,7 @@ class RunLookup:
         if not found:
             trouble = f" The store was not looked through: {self.trouble}" if self.trouble else ""
             raise RequestError(
-                f"No run '{wanted}' on this machine or in the store. {self._newest(self._all)} "
+                f"No run '{wanted}' on this machine or in the store. {self._newest(self.all)} "
                 f"Give a run's id, its beginning, {LATEST} or {BEST}; `shackdoo runs` lists "
                 f"them.{trouble}"
             )

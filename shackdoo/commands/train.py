@@ -16,6 +16,7 @@ from shackdoo.errors import RequestError
 if TYPE_CHECKING:
     from shackdoo.commands.checking import Checked
     from shackdoo.commands.recording import Recording
+    from shackdoo.task import Result
 
 HELP = """usage: shackdoo train task=NAME [key=value …]
 
@@ -161,11 +162,12 @@ def execute(checked: Checked) -> int:
     from shackdoo.commands.recording import Recording
 
     with Recording(checked) as recording:
-        _run_flows(checked, recording)
+        run_flows(checked, recording)
     return recording.exit_code
 
 
-def _run_flows(checked: Checked, recording: Recording) -> None:
+def run_flows(checked: Checked, recording: Recording) -> Result | None:
+    """Run the flows of the configuration; return the result, None if the last is left out."""
     task, config = checked.task, checked.composed.config
     checked.catalog.prefetch(config.task.data)  # read while TensorFlow is imported
     if len(config.flows) > 1:
@@ -176,11 +178,14 @@ def _run_flows(checked: Checked, recording: Recording) -> None:
     raw = task.fetch_data()
     recording.lap("fetch_data")
     if "preprocessing_train" not in config.flows:
-        return
+        return None
     dataset = task.preprocessing_train(raw)
     recording.data(dataset)
-    if "run" in config.flows:
-        recording.result(task.run(dataset, recording), dataset)
+    if "run" not in config.flows:
+        return None
+    result = task.run(dataset, recording)
+    recording.result(result, dataset)
+    return result
 
 
 def _help(project: Project) -> str:

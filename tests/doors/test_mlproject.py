@@ -26,7 +26,9 @@ def local(root):
 
 
 def test_same_entry_points_and_parameters(docker, local):
-    assert docker["entry_points"].keys() == local["entry_points"].keys() == {"main", "train", "infer"}
+    assert (
+        docker["entry_points"].keys() == local["entry_points"].keys() == {"main", "train", "infer"}
+    )
     for name, entry in docker["entry_points"].items():
         twin = local["entry_points"][name]
         assert twin["parameters"] == entry["parameters"]

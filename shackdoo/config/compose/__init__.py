@@ -114,6 +114,37 @@ def as_yaml(values: Mapping[str, Any]) -> str:
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
+def as_override(key: str, value: Any) -> str:
+    """Return the override that sets a key, new or not, to a value of Python.
+
+    Raises:
+        ConfigError: if the value is none that YAML has.
+    """
+    try:
+        return f"++{key}={_in_grammar(value)}"
+    except TypeError:
+        raise ConfigError(
+            f"{key} is {value!r}, which a configuration can't hold: give text, numbers, true or "
+            f"false, None, lists and mappings of these."
+        ) from None
+
+
+def _in_grammar(value: Any) -> str:
+    """Return a value as Hydra's grammar of overrides has it."""
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\") if value.endswith("\\") else value
+        return "'" + escaped.replace("'", "\\'") + "'"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{_in_grammar(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_in_grammar, value)) + "]"
+    raise TypeError(type(value))
+
+
 class _Behind(SearchPathPlugin):
     """Lets Hydra look into the ``conf`` folders behind the first."""
 

@@ -55,7 +55,9 @@ def test_a_name_of_the_catalog_comes_before_nothing_but_not_before_a_file(
     with pytest.raises(LookupError, match="mnist"):
         opened("mnist")
     (folder / "mnist").mkdir()
-    with pytest.raises(RequestError, match=r"a name in the catalog and a file here\. Write ./mnist"):
+    with pytest.raises(
+        RequestError, match=r"a name in the catalog and a file here\. Write ./mnist"
+    ):
         opened("mnist")
     (folder / "mnist" / "a.png").write_bytes(b"")
     assert opened("./mnist").count == 1
