@@ -52,6 +52,7 @@ bench: $(STAMP)  ## measure what the README claims, against peers (long; wants a
 	$(BIN)/python benchmarks/tracking_points.py
 	$(BIN)/python benchmarks/outage_stall.py
 	$(BIN)/python benchmarks/accuracy.py
+	$(BIN)/python benchmarks/inference.py
 	$(BIN)/python benchmarks/keras_convnet.py
 	$(BIN)/python benchmarks/predecessor.py
 
