@@ -120,14 +120,14 @@ class MlflowStore:
         self.client.log_inputs(self.run_id, datasets=[DatasetInput(data, tags)])
         self.client.set_tag(self.run_id, f"shackdoo.data.{entry['name']}", entry["sha256"])
 
-    def log_model(self, entry: Entry, keras_file: Path) -> None:
+    def log_model(self, entry: Entry, keras_file: Path, code: Path | None) -> None:
         """Log the model as an MLflow pyfunc with its own code, signature and requirements."""
         with warnings.catch_warnings():
             # Advice on examples and type hints; the signature is recorded without them.
             warnings.simplefilter("ignore")
             from shackdoo.tracking.mlflow_model import log_model
 
-            log_model(self.client, self.run_id, entry, keras_file)
+            log_model(self.client, self.run_id, entry, keras_file, code)
 
     def end(self, status: str, time: int) -> None:
         """Set the run's status and the time at which it ended."""
