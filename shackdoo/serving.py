@@ -57,6 +57,7 @@ class Served:
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
         inputs = predictor.model.inputs
+        self._names = [tensor.name for tensor in inputs]
         self._dtypes = [np.dtype(tensor.dtype) for tensor in inputs]
         self._shapes = [tuple(tensor.shape) for tensor in inputs]
 
@@ -83,8 +84,7 @@ class Served:
 
     def _decoded(self, inputs: Any) -> Any:
         if isinstance(inputs, Mapping):
-            names = self._predictor.model.input_names
-            dtypes = dict(zip(names, self._dtypes, strict=True))
+            dtypes = dict(zip(self._names, self._dtypes, strict=True))
             return {
                 name: decoded(part, dtypes.get(name, self._dtypes[0]))
                 for name, part in inputs.items()
@@ -97,9 +97,8 @@ class Served:
         Raises:
             RequestError: if their shapes are not those of the model's inputs.
         """
-        names = self._predictor.model.input_names
-        if isinstance(prepared, Mapping) and set(names) <= set(prepared):
-            prepared = [prepared[name] for name in names]
+        if isinstance(prepared, Mapping) and set(self._names) <= set(prepared):
+            prepared = [prepared[name] for name in self._names]
         found = [np.shape(leaf) for leaf in leaves(prepared)]
         fits = len(found) == len(self._shapes) and all(map(_fits, found, self._shapes))
         if not fits:
