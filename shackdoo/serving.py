@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from shackdoo.catalog import Catalog
+from shackdoo.catalog.inputs.encoded import InputError, decoded
 from shackdoo.config.project import Project
 from shackdoo.config.schema import Config
 from shackdoo.errors import RequestError
@@ -22,7 +23,6 @@ from shackdoo.predictor import Predictor
 from shackdoo.task import Task
 from shackdoo.training.answers import Answers
 from shackdoo.training.dataset import leaves
-from shackdoo.training.encoded import InputError, decoded
 
 TOLD = 10  # refused inputs that a message names
 
@@ -66,8 +66,8 @@ class Served:
 
         Args:
             inputs: numbers as an array or nested lists, one input a row, of one shape or of
-                several; or pictures as base64 text of PNG or JPEG files. Of a model with several
-                inputs a dictionary of these.
+                several; or pictures as base64 text of PNG, JPEG or other files. Of a model with
+                several inputs a dictionary of these.
 
         Raises:
             RequestError: if an input can't be understood; the message names its position.

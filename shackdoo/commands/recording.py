@@ -251,7 +251,8 @@ class Recording:
 
     def _saved(self, result: Result) -> Model | Artifact:
         answers = answer_types(self.checked.task, result)
-        return save_model(result.model, self.place.model_path, self._code, answers)
+        register = self.checked.composed.config.register_as
+        return save_model(result.model, self.place.model_path, self._code, answers, register)
 
     def _figure(self, kind: str, content: dict[str, Any]) -> None:
         title = f"{self.checked.composed.config.tag}  {self.place.uid[:8]}"

@@ -22,7 +22,7 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from shackdoo.tracking.blobs import file_digest, named_copy
 from shackdoo.tracking.journal import Entry
-from shackdoo.tracking.model_files import KERAS_FILE
+from shackdoo.tracking.model_files import KERAS_FILE, LoggedModel
 
 MODEL_CODE = Path(__file__).with_name("keras_model.py")
 MODEL_NAME = "model"
@@ -32,7 +32,7 @@ SERVED_CODE = "shackdoo/served_model.py"  # likewise: what MLflow loads
 
 def log_model(
     client: MlflowClient, run_id: str, entry: Entry, keras_file: Path, code: Path | None
-) -> None:
+) -> LoggedModel:
     """Log a ``.keras`` file as a model of the run; a second time adds nothing.
 
     Args:
@@ -47,8 +47,9 @@ def log_model(
     """
     experiment = client.get_run(run_id).info.experiment_id
     model = _logged_model(client, experiment, run_id, entry["sha256"])
+    logged = LoggedModel(model.model_id, model.artifact_location, entry["sha256"])
     if model.status == LoggedModelStatus.READY:
-        return
+        return logged
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / MODEL_NAME
         parts = _bare(entry) if code is None else _of_task(entry, code, Path(scratch) / "code")
@@ -57,6 +58,7 @@ def log_model(
         _check_arrived(client, model, folder, Path(scratch) / "back")
     client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
     client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+    return logged
 
 
 def _logged_model(client: MlflowClient, experiment: str, run_id: str, sha256: str) -> Any:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
-import warnings
 from typing import Any
 
 import numpy as np
 
-SIXTEEN_BITS = 257  # levels of 16 bits to one of 8
+from shackdoo.catalog.inputs.pictures import PictureError, decode_picture
 
 
 class InputError(ValueError):
@@ -29,7 +27,7 @@ def decoded(inputs: Any, dtype: np.dtype[Any]) -> Any:
     """Return inputs as arrays.
 
     Args:
-        inputs: an array; nested lists; texts, which are base64 of PNG or JPEG files, unless the
+        inputs: an array; nested lists; texts, which are base64 of picture files, unless the
             model takes texts.
         dtype: of the model's inputs. Integers in JSON have no size: they get this one if it holds
             all of them, so that they are prepared just as they were in training.
@@ -76,32 +74,7 @@ def _picture(text: str, place: int) -> np.ndarray[Any, Any]:
         content = base64.b64decode(text.rpartition(",")[2], validate=True)
     except (binascii.Error, ValueError):
         raise InputError(place, "it is text, and no base64 of a picture") from None
-    return picture_in(content, place)
-
-
-def picture_in(content: bytes, place: int) -> np.ndarray[Any, Any]:
-    """Return the picture that is the content of a PNG or JPEG file.
-
-    Returns:
-        uint8 of shape ``(height, width)``, with a last axis of 3 if it has colours, of 4 if it
-        has transparency.
-    """
-    from PIL import Image
-
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
-                return _pixels(image)
-    except (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError) as error:
-        why = f"it is no PNG or JPEG picture that can be read: {error}".split("<_io")[0].rstrip()
-        raise InputError(place, why) from None
-
-
-def _pixels(image: Any) -> np.ndarray[Any, Any]:
-    if image.mode.startswith("I"):  # 16 bits of grey
-        return (np.asarray(image) // SIXTEEN_BITS).astype(np.uint8)
-    if "transparency" in image.info or image.mode in ("LA", "PA", "RGBA"):
-        return np.asarray(image.convert("RGBA"))
-    grey = image.mode in ("1", "L")
-    return np.asarray(image.convert("L" if grey else "RGB"))
+        return decode_picture(content)
+    except PictureError as error:
+        raise InputError(place, str(error)) from None
