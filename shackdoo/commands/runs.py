@@ -126,9 +126,9 @@ class _Look:
 
     def registered(self, runs: list[ListedRun]) -> list[ListedRun]:
         """Return the runs with the versions of registered models that they have made."""
-        ids = {run.mlflow_run_id for run in runs if run.store == self._uri}
+        ids = [run.mlflow_run_id for run in runs if run.store == self._uri and run.mlflow_run_id]
         try:
-            versions = find_versions(self._uri, run_ids=ids - {None}) if self._uri and ids else []
+            versions = find_versions(self._uri, run_ids=ids) if self._uri and ids else []
         except StoreError as error:
             print(f"warning: {error} Registered models are not shown.", file=sys.stderr)
             return runs
