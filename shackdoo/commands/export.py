@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from shackdoo.config.project import Project, find_project, load_dotenv
 from shackdoo.errors import RequestError
 from shackdoo.tracking.listing import ListedRun
 from shackdoo.tracking.state import local_runs
+from shackdoo.training.runtime import load_tensorflow
 
 HELP = """usage: shackdoo export RUN PATH
 
@@ -50,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
     load_dotenv(project)
     run = RunLookup(project).find_trained(argv[0], None, None)
     with _model_file(project, run) as file:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        load_tensorflow()
         _import_task(project, run)
         from shackdoo.training.saved_model import export
 

@@ -60,8 +60,9 @@ def task_code(task_class: type) -> Code:
 
 def _is_users(module: str) -> bool:
     """Return whether an imported module is a file of the user's own, not an installed one."""
-    file, standard = module_file(module), module.partition(".")[0] in sys.stdlib_module_names
-    return file is not None and not standard and not INSTALLED & set(file.parts)
+    top, file = module.partition(".")[0], module_file(module)
+    elsewhere = top == OWN or top in sys.stdlib_module_names
+    return file is not None and not elsewhere and not INSTALLED & set(file.parts)
 
 
 def as_zip(files: Mapping[str, bytes]) -> bytes:

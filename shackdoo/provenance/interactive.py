@@ -16,6 +16,7 @@ from typing import Any
 
 FUTURE = "from __future__ import annotations"
 PLAIN = (str, bytes, bool, int, float, complex, type(None))
+LONGEST = 10_000  # characters of a constant; what is longer was read from somewhere
 HARMLESS = {"dict", "frozenset", "list", "range", "set", "slice", "tuple"}  # of the built-in calls
 Imports = ast.Import | ast.ImportFrom
 
@@ -159,7 +160,7 @@ def _is_plain(value: Any) -> bool:
         return all(_is_plain(part) for part in value)
     if type(value) is dict:
         return all(_is_plain(part) for pair in value.items() for part in pair)
-    return type(value) in PLAIN
+    return type(value) in PLAIN and (not isinstance(value, str | bytes) or len(value) <= LONGEST)
 
 
 def _is_harmless(node: ast.AST, values: Mapping[str, Any]) -> bool:
