@@ -76,6 +76,8 @@ class Served:
             raw = self._decoded(inputs)
         except InputError as error:
             raise RequestError(_told({error.position: str(error)})) from None
+        if not len(leaves(raw)):
+            raise RequestError("There are no inputs.")
         if refused := self._predictor.task.refusals(raw):
             raise RequestError(_told(refused))
         prepared = self._predictor.task.prepare(raw)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shackdoo.provenance.fingerprint import array_digest, fingerprint
-from shackdoo.tracking.tracker import Artifact, Model, Tensor
+from shackdoo.tracking.tracker import TEXT, Artifact, Model, Tensor
 from shackdoo.training.dataset import leaves, map_arrays
 
 if TYPE_CHECKING:
@@ -80,7 +80,11 @@ def answer_types(task: Task, result: Result) -> dict[str, str] | None:
         outputs = np.zeros(shape, result.model.outputs[0].dtype)
     else:
         return None
-    return {name: column.dtype.name for name, column in task.answers(outputs).items()}
+    return {name: _type(column) for name, column in task.answers(outputs).items()}
+
+
+def _type(column: np.ndarray[Any, Any]) -> str:
+    return TEXT if column.dtype.kind in "OSTU" else column.dtype.name
 
 
 def print_result(result: Result, model: Path, weights: str, uid: str) -> None:

@@ -23,10 +23,12 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from shackdoo.tracking.blobs import file_digest, named_copy
 from shackdoo.tracking.journal import Entry
 from shackdoo.tracking.model_files import KERAS_FILE, LoggedModel
+from shackdoo.tracking.tracker import TEXT
 
 MODEL_CODE = Path(__file__).with_name("keras_model.py")
 MODEL_NAME = "model"
 TASK_FILE = "task.json"  # in the zip of a model's code
+KINDS = {"b": DataType.boolean, "i": DataType.long, "u": DataType.long}
 SERVED_CODE = "shackdoo/served_model.py"  # likewise: what MLflow loads
 
 
@@ -112,10 +114,12 @@ def _raw_signature(entry: Entry) -> ModelSignature:
 
 
 def _column_type(kind: str) -> DataType:
-    dtype = np.dtype(kind)
-    if dtype.kind in "US":
+    if kind == TEXT:
         return DataType.string
-    return DataType.from_numpy_type(dtype) if dtype.kind in "bif" else DataType.double
+    dtype = np.dtype(kind)
+    if dtype.kind in KINDS:
+        return KINDS[dtype.kind]
+    return DataType.float if dtype.itemsize <= np.dtype(np.float32).itemsize else DataType.double
 
 
 def _save_pyfunc(

@@ -45,6 +45,9 @@ class Tensor:
     shape: tuple[int, ...]
 
 
+TEXT = "text"  # the type of a column of texts, which has a name of NumPy's for each length
+
+
 @dataclass(frozen=True)
 class Model:
     """A trained model, and what it takes to predict with it elsewhere.
@@ -56,7 +59,8 @@ class Model:
         requirements: packages that it loads with, as ``name==version``.
         code: zip of the code that made it, and of ``task.json``, which says how its task is made
             again; None if it is to be logged as the bare Keras model.
-        answers: columns of what the task answers, name to NumPy's name of the type.
+        answers: columns of what the task answers, name to NumPy's name of the type, or ``text``;
+            None if they are not known.
         register: ``NAME`` or ``NAME@ALIAS`` in the model registry, or None.
     """
 
