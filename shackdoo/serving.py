@@ -76,7 +76,7 @@ class Served:
             raw = self._decoded(inputs)
         except InputError as error:
             raise RequestError(_told({error.position: str(error)})) from None
-        if not len(leaves(raw)):
+        if not any(map(len, leaves(raw))):
             raise RequestError("There are no inputs.")
         if refused := self._predictor.task.refusals(raw):
             raise RequestError(_told(refused))

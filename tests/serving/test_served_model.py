@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -156,9 +158,9 @@ def test_its_packages_are_pinned(trained: Any) -> None:
 @pytest.fixture(scope="module")
 def address(trained: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """MLflow's scoring server with the model, by its name in the registry."""
-    from servers import free_port
-
-    port = free_port()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     log = tmp_path_factory.mktemp("server") / "log"
     command = ["models", "serve", "-m", "models:/digits@champion", "--env-manager", "local"]
     with log.open("wb") as stream:
@@ -175,8 +177,6 @@ def address(trained: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             _wait_for(f"{address}/ping", process, log)
             yield address
         finally:
-            import os
-
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
