@@ -22,6 +22,7 @@ from shackdoo.config.record import config_digest, flatten
 from shackdoo.errors import ShackdooError
 from shackdoo.provenance.capture import capture, write_manifest
 from shackdoo.provenance.git import git_diff, toplevel
+from shackdoo.provenance.source import unfiled_sources
 from shackdoo.provenance.untracked import sort_untracked
 from shackdoo.tracking.tracker import Artifact, DataInput, Model
 from shackdoo.training.dataset import leaves
@@ -97,6 +98,7 @@ class Recording:
             data=self.data_read(),
             determinism={**config.determinism.model_dump(), "xla": config.strategy.xla},
             seed=config.seed,
+            sources=unfiled_sources(type(checked.task)),
             root=checked.project.root,
             redactor=self._redactor,
         )

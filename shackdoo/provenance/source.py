@@ -27,6 +27,11 @@ def class_sources(task_class: type) -> dict[str, str]:
     return sources
 
 
+def unfiled_sources(task_class: type) -> dict[str, str]:
+    """Return those of :func:`class_sources` that stand in no file to be imported."""
+    return {name: text for name, text in class_sources(task_class).items() if name == MAIN}
+
+
 def missing_names(task_class: type) -> tuple[str, ...]:
     """Return what :func:`class_sources` could not find of what the class uses, sorted."""
     names = _modules(task_class)

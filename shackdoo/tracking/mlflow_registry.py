@@ -17,7 +17,11 @@ from shackdoo.tracking.registry import REGISTERED, Version
 from shackdoo.tracking.store import is_server, without_password
 
 ALIAS = "shackdoo.alias"  # tag of a version: the alias that its training has set
-FINAL = ("INVALID_PARAMETER_VALUE", "PERMISSION_DENIED", "ENDPOINT_NOT_FOUND", "FEATURE_DISABLED")
+TAKEN = "RESOURCE_ALREADY_EXISTS"
+FINAL = (
+    *("INVALID_PARAMETER_VALUE", "PERMISSION_DENIED", "ENDPOINT_NOT_FOUND", "FEATURE_DISABLED"),
+    TAKEN,  # by a prompt: MLflow keeps both under one name
+)
 
 
 class RegistryRefusedError(Exception):
@@ -87,7 +91,7 @@ def _version(client: MlflowClient, model: ToRegister) -> Any:
     try:
         client.create_registered_model(model.name)
     except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+        if error.error_code != TAKEN or not _is_model(client, model.name):
             raise
     own = client.get_run(model.run_id).data.tags
     # A server wants to know the source as its own model; a database would look for it in
@@ -101,6 +105,16 @@ def _version(client: MlflowClient, model: ToRegister) -> Any:
         await_creation_for=None,
         model_id=model.model_id,
     )
+
+
+def _is_model(client: MlflowClient, name: str) -> bool:
+    try:
+        client.get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return False
+        raise
+    return True
 
 
 def _told(client: MlflowClient, model: ToRegister, number: int) -> Version:

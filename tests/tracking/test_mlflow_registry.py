@@ -102,4 +102,6 @@ def test_what_the_registry_refuses_for_good_holds_nothing_up(
     assert ship(train(name), NOTHING).done
     run = only_run(every_store, experiment)
     assert run.info.status == "FINISHED"
-    assert run.data.tags["shackdoo.register_refused"].startswith(f"{name}: ")
+    refused = run.data.tags["shackdoo.register_refused"]
+    assert refused.startswith(f"{name}: ")
+    assert "already taken by a prompt" in refused
