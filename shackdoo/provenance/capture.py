@@ -55,13 +55,18 @@ def capture(
         "config": redactor.value(config),
         "redacted": redactor.hidden_keys(config),
         "config_digest": config_digest,
-        "code": {**git.describe(root), "sources": redactor.value(dict(sources))},
+        "code": {**git.describe(root), "sources": _sources(sources, redactor)},
         "data": {name: dict(entry) for name, entry in data.items()},
         "environment": environment.describe(root, redactor),
         "machine": machine.describe(),
         "determinism": dict(determinism),
         "seed": seed,
     }
+
+
+def _sources(sources: Mapping[str, str], redactor: Redactor) -> dict[str, str]:
+    # Without the secrets that are known; to hide every `token = …` would leave no source.
+    return {name: redactor.known(text) for name, text in sources.items()}
 
 
 def write_manifest(manifest: Mapping[str, Any], path: Path) -> None:
