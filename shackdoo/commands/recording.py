@@ -136,7 +136,8 @@ class Recording:
 
     def _kept_code(self) -> ModelCode | None:
         """Return the code that the model will be logged with, if there will be one."""
-        if self.place.folder is None or "run" not in self.checked.composed.config.flows:
+        trains = not self.KIND and "run" in self.checked.composed.config.flows
+        if self.place.folder is None or not trains:
             return None
         return keep_code(self.checked, self._redactor, self.place.keep, self.notice)
 
