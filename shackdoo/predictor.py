@@ -56,6 +56,7 @@ class Predictor:
                 model = keras.saving.load_model(file, compile=False, safe_mode=True)
         except Exception as error:  # whatever a damaged or foreign file makes Keras raise
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            first = first.partition(" If you trust")[0]  # no way around it is advised here
             raise RunError(
                 f"The model {path} can't be loaded in Keras' safe mode: {first} Train the task "
                 f"again, or name another run."

@@ -110,7 +110,7 @@ class Task:
     def run(self, dataset: Dataset, observer: Observer) -> Result:
         """Build, train and evaluate a model; the test split is used once, at the end."""
         options = self.loop_options()
-        model = self.compile_model(self.build_model(), options.total_steps(len(dataset.train)))
+        model = self.compile_model(self._built_model(), options.total_steps(len(dataset.train)))
         loop = self.loop(model, options, observer)
         history = self.train(loop, dataset)
         test = loop.evaluate(dataset.test) if dataset.test is not None else None
@@ -289,6 +289,11 @@ class Task:
         classes = scores.shape[1]
         cells = targets.reshape(-1).astype(np.int64) * classes + scores.argmax(axis=1)
         return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+
+    def _built_model(self) -> keras.Model:
+        from shackdoo.training.build import without_lambdas
+
+        return without_lambdas(self.build_model())
 
     def _prepared(self, split: Split) -> Split:
         return replace(split, inputs=self.prepare(split.inputs))

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from shackdoo.catalog import Catalog
 from shackdoo.config.targets import check_targets
-from shackdoo.errors import RequestError, TaskError, did_you_mean
+from shackdoo.errors import ConfigError, RequestError, TaskError, did_you_mean
 from shackdoo.provenance.secrets import Redactor
 from shackdoo.task import Task
 
@@ -78,6 +78,7 @@ def check(composed: Composed, project: Project, data: bool = True) -> Checked:
         catalog.check([config.task.data])
     with _placed(composed):
         task.check()
+    _check_register(composed)
     return Checked(composed, task, catalog, project)
 
 
@@ -91,6 +92,25 @@ def _placed(composed: Composed, key: str | None = None) -> Iterator[None]:
         if about is None:
             raise
         raise type(error)(f"{composed.place(tuple(about.split('.')))}: {error}") from None
+
+
+def _check_register(composed: Composed) -> None:
+    """See that there will be a model to be registered, and a store to do it.
+
+    Raises:
+        ConfigError: if not.
+    """
+    config = composed.config
+    if config.register_as is None:
+        return
+    why = None if config.tracking.enabled else "nothing is recorded (tracking.enabled is false)"
+    if "run" not in config.flows:
+        why = "no model is trained (flows ends before run)"
+    if why:
+        raise ConfigError(
+            f"{composed.place(('register',))}: register is '{config.register_as}', but {why}. "
+            f"Leave register away, or set the other one."
+        )
 
 
 def load_task(dotted: str, composed: Composed) -> type[Task]:

@@ -14,15 +14,17 @@ from pathlib import Path, PurePosixPath
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
+from shackdoo.commands.model_code import ModelCode, keep_code
 from shackdoo.commands.record_place import open_place
-from shackdoo.commands.results import fingerprints, print_result, save_model
+from shackdoo.commands.results import answer_types, fingerprints, print_result, save_model
 from shackdoo.config.compose import as_yaml
 from shackdoo.config.record import config_digest, flatten
 from shackdoo.errors import ShackdooError
 from shackdoo.provenance.capture import capture, write_manifest
 from shackdoo.provenance.git import git_diff, toplevel
+from shackdoo.provenance.source import unfiled_sources
 from shackdoo.provenance.untracked import sort_untracked
-from shackdoo.tracking.tracker import Artifact, DataInput
+from shackdoo.tracking.tracker import Artifact, DataInput, Model
 from shackdoo.training.dataset import leaves
 from shackdoo.training.progress import Progress
 
@@ -67,6 +69,7 @@ class Recording:
         self.place = open_place(self.checked, self._redactor, self.notice, self.KIND)
         self._manifest = self._captured()
         self._describe()
+        self._code = self._kept_code()
         self.place.start_shipping()
         self._announce()
         self._system = self._sampled()
@@ -95,6 +98,7 @@ class Recording:
             data=self.data_read(),
             determinism={**config.determinism.model_dump(), "xla": config.strategy.xla},
             seed=config.seed,
+            sources=unfiled_sources(type(checked.task)),
             root=checked.project.root,
             redactor=self._redactor,
         )
@@ -129,6 +133,13 @@ class Recording:
         for name, entry in self._manifest["data"].items():
             tracker.attach(DataInput(name, entry["sha256"], entry["path"], "training"))
         self._attach_code()
+
+    def _kept_code(self) -> ModelCode | None:
+        """Return the code that the model will be logged with, if there will be one."""
+        trains = not self.KIND and "run" in self.checked.composed.config.flows
+        if self.place.folder is None or not trains:
+            return None
+        return keep_code(self.checked, self._redactor, self.place.keep, self.notice)
 
     def _attach_code(self) -> None:
         """Put on record what the commit does not have: the diff, and untracked files if allowed.
@@ -233,13 +244,18 @@ class Recording:
         self._manifest["results"] = prints = fingerprints(result)
         weights = prints["weights"]["sha256"]
         tracker.tags({"shackdoo.weights_sha256": weights})
-        tracker.attach(save_model(result.model, self.place.model_path))
+        tracker.attach(self._saved(result))
         if result.test is not None and self.checked.composed.config.report.confusion_matrix:
             counts = self.checked.task.confusion(dataset, result.test)
             if counts is not None:
                 self._figure("confusion_matrix", {"counts": counts.tolist()})
         print_result(result, self.place.model_path, weights, self.place.uid)
         self.lap("close")
+
+    def _saved(self, result: Result) -> Model | Artifact:
+        answers = answer_types(self.checked.task, result)
+        register = self.checked.composed.config.register_as
+        return save_model(result.model, self.place.model_path, self._code, answers, register)
 
     def _figure(self, kind: str, content: dict[str, Any]) -> None:
         title = f"{self.checked.composed.config.tag}  {self.place.uid[:8]}"

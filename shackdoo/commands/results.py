@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shackdoo.provenance.fingerprint import array_digest, fingerprint
-from shackdoo.tracking.tracker import Artifact, Model, Tensor
-from shackdoo.training.dataset import leaves
+from shackdoo.tracking.tracker import TEXT, Artifact, Model, Tensor
+from shackdoo.training.dataset import leaves, map_arrays
 
 if TYPE_CHECKING:
     import keras
 
-    from shackdoo.task import Result
+    from shackdoo.commands.model_code import ModelCode
+    from shackdoo.task import Result, Task
 
 REQUIREMENTS = ("tensorflow", "keras", "numpy")  # what a logged model loads with
 
@@ -30,11 +32,24 @@ def fingerprints(result: Result) -> dict[str, Any]:
     }
 
 
-def save_model(model: keras.Model, path: Path) -> Model | Artifact:
+def save_model(
+    model: keras.Model,
+    path: Path,
+    code: ModelCode | None = None,
+    answers: Mapping[str, str] | None = None,
+    register: str | None = None,
+) -> Model | Artifact:
     """Save the model so that the file is whole or absent; return what is to be recorded of it.
 
     A model that does not know its inputs (a subclass of ``keras.Model`` with a ``call`` of its
     own) has no signature and can't be loaded without its code: it is recorded as a file.
+
+    Args:
+        model: trained.
+        path: where it goes.
+        code: what it is to be served with; None for the bare Keras model.
+        answers: columns of what its task answers, name to type.
+        register: its name in the model registry, with or without an alias.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part.keras")  # Keras goes by the ending
@@ -46,8 +61,30 @@ def save_model(model: keras.Model, path: Path) -> Model | Artifact:
         path=path,
         inputs=_tensors(model.inputs),
         outputs=_tensors(model.outputs),
-        requirements=tuple(f"{name}=={version(name)}" for name in REQUIREMENTS),
+        requirements=(
+            *(f"{name}=={version(name)}" for name in REQUIREMENTS),
+            *(() if code is None else code.requirements),
+        ),
+        code=None if code is None else code.path,
+        answers=answers,
+        register=register,
     )
+
+
+def answer_types(task: Task, result: Result) -> dict[str, str] | None:
+    """Return the columns of what the task answers, name to type; None if nothing shows them."""
+    if result.test is not None:
+        outputs = map_arrays(lambda leaf: leaf[:1], result.test.predictions)
+    elif len(getattr(result.model, "outputs", None) or ()) == 1:
+        shape = tuple(1 if size is None else size for size in result.model.outputs[0].shape)
+        outputs = np.zeros(shape, result.model.outputs[0].dtype)
+    else:
+        return None
+    return {name: _type(column) for name, column in task.answers(outputs).items()}
+
+
+def _type(column: np.ndarray[Any, Any]) -> str:
+    return TEXT if column.dtype.kind in "OSTU" else column.dtype.name
 
 
 def print_result(result: Result, model: Path, weights: str, uid: str) -> None:

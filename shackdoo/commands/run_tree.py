@@ -74,7 +74,7 @@ def _lines(
     return [
         [*state, *([kind] if kind else ()), *results],
         values,
-        [*place, *_left(run)],
+        [*place, *map(str, run.registered), *_left(run)],
         [_error(run)],
     ]
 

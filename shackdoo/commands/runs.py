@@ -9,7 +9,7 @@ import math
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, NoReturn
 
 from shackdoo.commands.configured_store import configured_uri
@@ -19,6 +19,7 @@ from shackdoo.errors import RequestError, StoreError, did_you_mean, listing
 from shackdoo.provenance.redact import without_credentials
 from shackdoo.report.tree import draw
 from shackdoo.tracking.listing import RUNNING, STATUSES, ListedRun, list_local, merged
+from shackdoo.tracking.registry import Version, find_versions
 from shackdoo.tracking.store import resolve_uri
 from shackdoo.tracking.store_runs import Found, Query, search_store
 
@@ -40,7 +41,8 @@ def main(argv: Sequence[str]) -> int:
         print("[]" if options.json else empty)
         return 0
     _check_metric(query, found)
-    _print(found, query, options.json)
+    shown = look.registered(found.runs[: query.limit])
+    _print(found, shown, query, options.json)
     return 0
 
 
@@ -122,6 +124,24 @@ class _Look:
         here = {run.experiment for run in self._local if run.experiment}
         return Found(runs, stored.more, stored.experiments | here)
 
+    def registered(self, runs: list[ListedRun]) -> list[ListedRun]:
+        """Return the runs with the versions of registered models that they have made."""
+        ids = [run.mlflow_run_id for run in runs if run.store == self._uri and run.mlflow_run_id]
+        try:
+            versions = find_versions(self._uri, run_ids=ids) if self._uri and ids else []
+        except StoreError as error:
+            print(f"warning: {error} Registered models are not shown.", file=sys.stderr)
+            return runs
+        of_run: dict[str, tuple[Version, ...]] = {}
+        for version in versions:
+            of_run[version.run_id] = (*of_run.get(version.run_id, ()), version)
+        return [
+            replace(run, registered=of_run.get(run.mlflow_run_id or "", ()))
+            if run.store == self._uri
+            else run
+            for run in runs
+        ]
+
     def _stored(self, query: Query) -> Found:
         try:
             if self._uri is not None:
@@ -177,8 +197,7 @@ def _check_metric(query: Query, found: Found) -> None:
     _check("metric", query.metric, known)
 
 
-def _print(found: Found, query: Query, as_json: bool) -> None:
-    shown = found.runs[: query.limit]
+def _print(found: Found, shown: list[ListedRun], query: Query, as_json: bool) -> None:
     if as_json:
         print(json.dumps([_object(run) for run in shown], indent=2))
     else:
@@ -227,4 +246,8 @@ def _object(run: ListedRun) -> dict[str, Any]:
         "tags": run.tags,
         "store": without_credentials(run.store),
         "shipped": run.shipped and asdict(run.shipped),
+        "registered": [
+            {"name": each.name, "version": each.version, "aliases": list(each.aliases)}
+            for each in run.registered
+        ],
     }

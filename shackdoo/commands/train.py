@@ -28,6 +28,7 @@ Trains a task and records the run.
   callbacks=[NAME,…]     {callbacks}
   debug=quick            a few batches, nothing stored
   tracking=off           no record
+  register=NAME@ALIAS    puts the model into the model registry: register=digits@champion
   flows=[fetch_data]     end after a flow: fetch_data, preprocessing_train, run
   task.parameters.epochs=3 optimizer.learning_rate=0.01 …    any value of the configuration
 

@@ -25,6 +25,8 @@ from pydantic import (
     model_validator,
 )
 
+from shackdoo.config.registered_name import parse_registered_name
+
 Value = TypeVar("Value")
 SHA256 = r"^[0-9a-f]{64}$"
 MAX_SEED = 2**31 - 1  # numpy and TensorFlow take it as int32
@@ -53,6 +55,11 @@ def _hexadecimal(value: object) -> object:
     return value
 
 
+def _registered_name(value: str | None) -> str | None:
+    return None if value is None else str(parse_registered_name(value))
+
+
+RegisterAs = Annotated[str | None, AfterValidator(_registered_name)]
 ReadOnly = Annotated[Mapping[str, Value], AfterValidator(MappingProxyType)]
 Text = Annotated[str, BeforeValidator(_text_of_scalar), StringConstraints(min_length=1)]
 FileNames = Annotated[str | ReadOnly[str], BeforeValidator(_mapping_or_text)]
@@ -185,7 +192,7 @@ class Config(_Spec):
     report: ReportSpec
     flows: Annotated[tuple[Flow, ...], Field(strict=False, min_length=1)]
     resume: None
-    register_as: None = Field(alias="register")  # pydantic has a method of that name
+    register_as: RegisterAs = Field(alias="register")  # pydantic has a method of that name
     init_from: None
 
     @field_validator("flows")

@@ -24,6 +24,7 @@ def capture(
     data: Mapping[str, Any],
     determinism: Mapping[str, Any],
     seed: int,
+    sources: Mapping[str, str],
     root: Path,
     redactor: Redactor,
 ) -> dict[str, Any]:
@@ -38,6 +39,7 @@ def capture(
         data: name of each data set to its path and sha256.
         determinism: the switches of the run.
         seed: of the run.
+        sources: of classes that no file of a module holds, by the name of their module.
         root: the project whose code is run.
         redactor: hides the run's secrets.
 
@@ -53,13 +55,18 @@ def capture(
         "config": redactor.value(config),
         "redacted": redactor.hidden_keys(config),
         "config_digest": config_digest,
-        "code": git.describe(root),
+        "code": {**git.describe(root), "sources": _sources(sources, redactor)},
         "data": {name: dict(entry) for name, entry in data.items()},
         "environment": environment.describe(root, redactor),
         "machine": machine.describe(),
         "determinism": dict(determinism),
         "seed": seed,
     }
+
+
+def _sources(sources: Mapping[str, str], redactor: Redactor) -> dict[str, str]:
+    # Without the secrets that are known; to hide every `token = …` would leave no source.
+    return {name: redactor.known(text) for name, text in sources.items()}
 
 
 def write_manifest(manifest: Mapping[str, Any], path: Path) -> None:

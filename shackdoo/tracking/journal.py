@@ -180,9 +180,10 @@ class JournalTracker:
                 fields |= keep_blob(self._folder, path)
             case DataInput():
                 fields = asdict(item)
-            case Model():
-                fields = {**asdict(item), "path": str(item.path)}
-                fields |= keep_blob(self._folder, item.path)
+            case Model(path, code=code):
+                kept = None if code is None else keep_blob(self._folder, code)
+                fields = {**asdict(item), "path": str(path), "code": kept}
+                fields |= keep_blob(self._folder, path)
             case Figure():
                 fields = {"figure": item.kind, "file": str(item.file), "folder": item.folder}
                 fields |= keep_blob(self._folder, item.data)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from shackdoo.tracking.journal import Entry, read_entries
+from shackdoo.tracking.registry import Version
 from shackdoo.tracking.shipping import entries_left, read_shipping
 from shackdoo.tracking.state import LocalRun, close_if_dead, local_runs
 
@@ -49,6 +50,7 @@ class ListedRun:
         tags: all of them, MLflow's own too.
         store: address of the store it belongs into, credentials and all.
         shipped: None for a run of another machine.
+        registered: versions of registered models that the run has made.
     """
 
     run_uid: str | None
@@ -63,6 +65,7 @@ class ListedRun:
     tags: dict[str, str]
     store: str
     shipped: Shipped | None
+    registered: tuple[Version, ...] = ()
 
     @property
     def uid(self) -> str:

@@ -25,16 +25,19 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
+from shackdoo.config.registered_name import RegisteredName, parse_registered_name
 from shackdoo.errors import StoreError
 from shackdoo.tracking.blobs import file_digest, named_copy
 from shackdoo.tracking.journal import Entry
 from shackdoo.tracking.limits import FOLDER, MAX_PARAM, MAX_TAG, Fitted, fit, fit_key
 from shackdoo.tracking.listing import PARENT_UID, RUN_UID
 from shackdoo.tracking.mlflow_database import make_database
+from shackdoo.tracking.model_files import LoggedModel
 from shackdoo.tracking.shipping import RunDeletedError
 from shackdoo.tracking.store import shown, sqlite_file, without_password
 
 DIGEST_LENGTH = 36  # as much of a data set's digest as MLflow's column holds; the tag has all
+REFUSED_NAME = "shackdoo.register_refused"  # tag
 REFUSED = "refused"  # folder of what the store does not take as it is
 
 
@@ -120,14 +123,31 @@ class MlflowStore:
         self.client.log_inputs(self.run_id, datasets=[DatasetInput(data, tags)])
         self.client.set_tag(self.run_id, f"shackdoo.data.{entry['name']}", entry["sha256"])
 
-    def log_model(self, entry: Entry, keras_file: Path) -> None:
+    def log_model(self, entry: Entry, keras_file: Path, code: Path | None) -> None:
         """Log the model as an MLflow pyfunc with its own code, signature and requirements."""
         with warnings.catch_warnings():
             # Advice on examples and type hints; the signature is recorded without them.
             warnings.simplefilter("ignore")
             from shackdoo.tracking.mlflow_model import log_model
 
-            log_model(self.client, self.run_id, entry, keras_file)
+            model = log_model(self.client, self.run_id, entry, keras_file, code)
+        if wanted := entry.get("register"):
+            self._register(model, parse_registered_name(wanted))
+
+    def _register(self, model: LoggedModel, wanted: RegisteredName) -> None:
+        """Register the model; what the registry refuses for good is told in a tag."""
+        from shackdoo.tracking.mlflow_registry import (
+            RegistryRefusedError,
+            ToRegister,
+            register_once,
+        )
+
+        asked = ToRegister(self.run_id, model.model_id, model.location, wanted.name, wanted.alias)
+        try:
+            register_once(registry_client(self.address), asked)
+        except RegistryRefusedError as error:
+            text = fit(REFUSED_NAME, f"{wanted}: {error}", MAX_TAG).value
+            self.client.set_tag(self.run_id, REFUSED_NAME, text)
 
     def end(self, status: str, time: int) -> None:
         """Set the run's status and the time at which it ended."""
@@ -251,6 +271,11 @@ class MlflowStore:
         if self.address.startswith("http"):
             return None
         return (Path(header["project_root"]) / "mlruns" / quote(header["experiment"], "")).as_uri()
+
+
+def registry_client(address: str) -> MlflowClient:
+    """Return a client whose model registry is that of the store, whatever the environment says."""
+    return MlflowClient(address, registry_uri=address)
 
 
 def download(store_uri: str, address: str, into: Path) -> Path:

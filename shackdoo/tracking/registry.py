@@ -15,7 +15,7 @@ from shackdoo.errors import RequestError, did_you_mean, listing
 from shackdoo.tracking.server import fetch
 from shackdoo.tracking.store import is_server, shown, sqlite_file
 
-SCHEME = "models:/"
+REGISTERED = "shackdoo.registered"  # tag of a run: NAME/VERSION
 URI = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>[^/@]+)|@(?P<alias>[^/@]+))?")
 FORMS = "models:/NAME@ALIAS, models:/NAME/VERSION, or models:/NAME for the newest version"
 PAGE = 1000

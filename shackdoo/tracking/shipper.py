@@ -200,7 +200,8 @@ class _Shipper:
             case "datainput":
                 store.log_input(entry)
             case "model":
-                store.log_model(entry, self._blob(entry))
+                code = entry.get("code")  # journals of older versions have none
+                store.log_model(entry, self._blob(entry), code and self._blob(code))
             case "figure":
                 store.upload(self._drawn(entry), Path(entry["file"]).name, entry["folder"])
             case "end":

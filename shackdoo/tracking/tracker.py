@@ -45,14 +45,32 @@ class Tensor:
     shape: tuple[int, ...]
 
 
+TEXT = "text"  # the type of a column of texts, which has a name of NumPy's for each length
+
+
 @dataclass(frozen=True)
 class Model:
-    """A trained model as a ``.keras`` file, with its signature and ``name==version`` packages."""
+    """A trained model, and what it takes to predict with it elsewhere.
+
+    Attributes:
+        path: the ``.keras`` file.
+        inputs: of the Keras model.
+        outputs: of the Keras model.
+        requirements: packages that it loads with, as ``name==version``.
+        code: zip of the code that made it, and of ``task.json``, which says how its task is made
+            again; None if it is to be logged as the bare Keras model.
+        answers: columns of what the task answers, name to NumPy's name of the type, or ``text``;
+            None if they are not known.
+        register: ``NAME`` or ``NAME@ALIAS`` in the model registry, or None.
+    """
 
     path: Path
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     requirements: tuple[str, ...]
+    code: Path | None = None
+    answers: Mapping[str, str] | None = None
+    register: str | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from shackdoo.errors import RunError
+
 if TYPE_CHECKING:
     import keras
 
@@ -50,3 +52,26 @@ def load(dotted: str) -> Any:
     """Return the class named by ``package.module.Class``."""
     module, _, name = dotted.rpartition(".")
     return getattr(importlib.import_module(module), name)
+
+
+def without_lambdas(model: keras.Model) -> keras.Model:
+    """Return the model, which holds no Python lambda.
+
+    Raises:
+        RunError: if it does: a file would hold its code, and nobody opens such a file.
+    """
+    import keras
+
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.Lambda) and _is_code(layer.get_config()["function"]):
+            raise RunError(
+                f"The model's layer '{layer.name}' is a keras.layers.Lambda around a Python "
+                f"lambda. A saved model would hold its code, which Keras' safe mode refuses to "
+                f"load, so it could never be used again. Write it as operations of keras.ops in "
+                f"build_model(), or as a layer class of your own."
+            )
+    return model
+
+
+def _is_code(function: Any) -> bool:
+    return isinstance(function, dict) and function.get("class_name") == "__lambda__"

@@ -36,11 +36,9 @@ def start_tensorflow(determinism: DeterminismSpec, seed: int, xla_cache: Path) -
         number sums in another order.
     """
     _announce_xla_cache(xla_cache)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    with _absent(OPTIONAL_FOR_KERAS), _quiet():
-        import keras
-        import tensorflow as tf
+    load_tensorflow()
+    import keras
+    import tensorflow as tf
 
     threads = determinism.threads or available_cores()
     _set_threads(tf, threads)
@@ -49,6 +47,15 @@ def start_tensorflow(determinism: DeterminismSpec, seed: int, xla_cache: Path) -
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     return threads
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow and Keras without what they print."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    with _absent(OPTIONAL_FOR_KERAS), _quiet():
+        import keras  # noqa: F401
+        import tensorflow  # noqa: F401
 
 
 def available_cores() -> int:

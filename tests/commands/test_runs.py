@@ -395,6 +395,7 @@ def test_everything_is_in_the_json(own_project: Path, listed: Any) -> None:
         },
         "store": "http://***@127.0.0.1:9",
         "shipped": {"done": False, "entries_left": 5, "error": "away"},
+        "registered": [],
     }
 
 

@@ -47,6 +47,7 @@ def manifest(root: Path, **changes: Any) -> dict[str, Any]:
         "data": {},
         "determinism": {"enabled": True},
         "seed": 1,
+        "sources": {},
         "root": root,
         "redactor": Redactor((), {}),
     }
@@ -143,3 +144,13 @@ def test_the_file_is_the_owners_only_and_whole(tmp_path: Path) -> None:
     assert json.loads(path.read_text(encoding="utf-8")) == {"a": "日本"}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [p.name for p in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_sources_lose_known_secrets_and_nothing_else(repository: Path) -> None:
+    source = "token = load_token()\npassword = 'hunter2 and more'\n"
+    found = manifest(
+        repository,
+        sources={"__main__": source},
+        redactor=Redactor(("hunter2 and more",), {}),
+    )
+    assert found["code"]["sources"] == {"__main__": "token = load_token()\npassword = '***'\n"}

@@ -50,8 +50,10 @@ def name(run_id: str, every_store: str, experiment: str) -> str:
     model = find_model(every_store, run_id)
     assert model is not None
     client.create_registered_model(name)
+    served = every_store.startswith("http")
+    source = f"models:/{model.model_id}" if served else model.location
     for _ in range(3):
-        client.create_model_version(name, f"models:/{model.model_id}", run_id=run_id)
+        client.create_model_version(name, source, run_id=run_id, model_id=model.model_id)
     client.delete_model_version(name, "3")
     client.set_registered_model_alias(name, "champion", 1)
     client.set_registered_model_alias(name, "best-yet", 1)
