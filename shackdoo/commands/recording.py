@@ -15,6 +15,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from shackdoo.commands.record_place import open_place
+from shackdoo.commands.reporting import Reporting
 from shackdoo.commands.results import fingerprints, print_result, save_model
 from shackdoo.config.compose import as_yaml
 from shackdoo.config.record import config_digest, flatten
@@ -67,6 +68,9 @@ class Recording:
         self.place = open_place(self.checked, self._redactor, self.notice, self.KIND)
         self._manifest = self._captured()
         self._describe()
+        self._reporting = Reporting(self.checked, self._redactor, self.place, self.notice)
+        if self.place.folder is not None:
+            self._reporting.ask()
         self.place.start_shipping()
         self._announce()
         self._system = self._sampled()
@@ -234,16 +238,9 @@ class Recording:
         weights = prints["weights"]["sha256"]
         tracker.tags({"shackdoo.weights_sha256": weights})
         tracker.attach(save_model(result.model, self.place.model_path))
-        if result.test is not None and self.checked.composed.config.report.confusion_matrix:
-            counts = self.checked.task.confusion(dataset, result.test)
-            if counts is not None:
-                self._figure("confusion_matrix", {"counts": counts.tolist()})
+        self._reporting.result(result, dataset)
         print_result(result, self.place.model_path, weights, self.place.uid)
         self.lap("close")
-
-    def _figure(self, kind: str, content: dict[str, Any]) -> None:
-        title = f"{self.checked.composed.config.tag}  {self.place.uid[:8]}"
-        self.place.figure(kind, {"title": title, **content})
 
     # ── closing ──────────────────────────────────────────────────────────────────────────────
 
@@ -261,10 +258,10 @@ class Recording:
         self.error = error
         if error is not None:
             self._explain(error, status)
-        if self._history and self.checked.composed.config.report.curves:
-            self._figure("learning_curves", {"history": self._history})
         self._manifest["seconds"] = self._seconds
         self._attach_manifest()
+        why = None if error is None or status == "KILLED" else self._message(error)
+        self._reporting.close(status, why, self._history, self._manifest)
         if left := self.place.close(status):
             self.notice(f"warning: {left}")
         signal.signal(signal.SIGTERM, self._previous)
@@ -275,13 +272,14 @@ class Recording:
         if status == "KILLED":
             self.notice("stopped; the run is closed as KILLED with what it has")
             return
-        self.place.tracker.tags(
-            {"shackdoo.error": self._redactor.text(f"{type(error).__name__}: {error}")}
-        )
+        self.place.tracker.tags({"shackdoo.error": self._message(error)})
         text = "".join(traceback.format_exception(error))
         self._attach_text("traceback.txt", self._redactor.text(text))
         known = isinstance(error, ShackdooError)
         self.notice(f"error: {error}" if known else text)
+
+    def _message(self, error: BaseException) -> str:
+        return self._redactor.text(f"{type(error).__name__}: {error}")
 
     def _attach_text(self, name: str, text: str) -> None:
         path = self.place.keep(name, text.encode())
