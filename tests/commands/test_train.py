@@ -76,12 +76,12 @@ def test_mnist_b_trains_on_the_whole_of_mnist_and_is_recorded(
     top = {item.path for item in client.list_artifacts(run.info.run_id)}
     assert {"config.yaml", "manifest.json", "report"} <= top
     pictures = {item.path for item in client.list_artifacts(run.info.run_id, "report")}
-    assert pictures == {"report/learning_curves.png", "report/confusion_matrix.png"}
+    drawn = {"learning_curves.png", "confusion_matrix.png", "worst_mistakes.png", "report.html"}
+    assert pictures == {f"report/{name}" for name in (*drawn, "report.json")}
     report = own_project / "data" / "report" / run.info.run_name
-    assert {path.name for path in report.iterdir()} == {
-        "learning_curves.png",
-        "confusion_matrix.png",
-    }
+    assert {path.name for path in report.iterdir()} == drawn
+    assert "mistakes" in (report / "report.html").read_text()
+    assert r"task.parameters.batch\_size 128 → 96" in tags["mlflow.note.content"]
     manifest = json.loads(
         Path(client.download_artifacts(run.info.run_id, "manifest.json")).read_text()
     )
@@ -205,7 +205,9 @@ def test_an_interrupted_run_is_closed_as_killed_with_what_it_has(
     run = shipped_run(own_project)
     assert run.info.status == "KILLED"
     assert run.data.metrics["loss"] > 0
-    assert (own_project / "data" / "report" / run.info.run_name / "learning_curves.png").is_file()
+    report = own_project / "data" / "report" / run.info.run_name
+    assert (report / "learning_curves.png").is_file()
+    assert "The run was stopped before its end" in (report / "report.html").read_text()
 
 
 def test_a_killed_run_is_closed_by_the_shipper(own_project: Path) -> None:
