@@ -13,6 +13,8 @@ from shackdoo.catalog.inputs.batch import ReadData, Refusal
 from shackdoo.catalog.outputs import DEFAULT
 from shackdoo.commands.recording import Recording
 from shackdoo.commands.rejects import Rejects
+from shackdoo.commands.reporting import DESCRIPTION
+from shackdoo.report.inference_summary import InferenceFacts, inference_summary
 from shackdoo.tracking.tracker import Artifact, DataInput
 
 if TYPE_CHECKING:
@@ -112,11 +114,28 @@ class InferRecording(Recording):
         for table in (output.path, output.rejects):
             if table is not None and table.is_file() and table.stat().st_size <= LARGEST_ARTIFACT:
                 self.place.tracker.attach(Artifact(table, "answers"))
+        self._describe_result(metrics)
         if self._forms:
             forms = json.dumps(dict(self._forms.most_common()), ensure_ascii=False)
             self.place.tracker.tags({"shackdoo.forms": self._redactor.text(forms)})
         self._print(metrics, unknown)
         self.lap("close")
+
+    def _describe_result(self, metrics: Mapping[str, float]) -> None:
+        if DESCRIPTION in self.inference.config.tags:
+            return  # the user's own comes first
+        run = self.inference.trained.run
+        facts = InferenceFacts(
+            run.run_name,
+            run.uid,
+            next(iter(self._manifest["data"])),
+            self._answered + self.refused,
+            self.refused,
+            dict(self._forms.most_common()),
+            metrics,
+        )
+        text = inference_summary(facts, self.inference.config.report.language)
+        self.place.tracker.tags({DESCRIPTION: self._redactor.text(text)})
 
     def picture(self, kind: str, content: dict[str, Any]) -> None:
         """Have a picture drawn, and say where it will be."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from shackdoo.report.content import Content, main_metrics
+from shackdoo.report.markdown import line, plain
 from shackdoo.report.numbers import duration, finite, number
 from shackdoo.report.texts import Language, texts
 
@@ -27,23 +27,19 @@ def summary(content: Content, language: Language, page: bool) -> str:
     t, run = words["summary"], content["run"]
     status = words["status"][run["status"]]
     lines = [
-        _line(t["task"], f"{_plain(run['task'])} ({' < '.join(map(_plain, run['lineage']))})"),
-        _line(t["result"], f"{status}; {_result(content) or t['no_result']}"),
+        line(t["task"], f"{plain(run['task'])} ({' < '.join(map(plain, run['lineage']))})"),
+        line(t["result"], f"{status}; {_result(content) or t['no_result']}"),
         *_differs(content, t),
-        _line(t["data"], _data(content["manifest"])),
-        _line(t["took"], duration((run["ended"] - run["started"]) / 1000, words)),
+        line(t["data"], _data(content["manifest"])),
+        line(t["took"], duration((run["ended"] - run["started"]) / 1000, words)),
     ]
     return "\n".join([*lines, *(("", t["report"]) if page else ())])
-
-
-def _line(name: str, text: str) -> str:
-    return f"- **{name}**: {text}"
 
 
 def _result(content: Content) -> str:
     metrics = content["metrics"]
     names = main_metrics(content)[:METRICS]
-    return ", ".join(f"{_plain(name)} {number(finite(metrics[name]))}" for name in names)
+    return ", ".join(f"{plain(name)} {number(finite(metrics[name]))}" for name in names)
 
 
 def _differs(content: Content, t: Mapping[str, Any]) -> list[str]:
@@ -51,25 +47,20 @@ def _differs(content: Content, t: Mapping[str, Any]) -> list[str]:
     if parent is None or parent["parent"] is None or not parent["changes"]:
         return []
     changes = parent["changes"]
-    told = [f"{_plain(c['key'])} {_value(c['old'])} → {_value(c['new'])}" for c in changes]
+    told = [f"{plain(c['key'])} {_value(c['old'])} → {_value(c['new'])}" for c in changes]
     if len(told) > CHANGES:
         told[CHANGES:] = [t["more"].format(count=len(changes) - CHANGES)]
-    return [_line(t["differs"].format(parent=_plain(parent["parent"])), ", ".join(told))]
+    return [line(t["differs"].format(parent=plain(parent["parent"])), ", ".join(told))]
 
 
 def _value(values: list[Any]) -> str:
     if not values:
         return "-"
-    return _plain(values[0] if isinstance(values[0], str) else json.dumps(values[0]))
+    return plain(values[0] if isinstance(values[0], str) else json.dumps(values[0]))
 
 
 def _data(manifest: Mapping[str, Any]) -> str:
     return ", ".join(
-        f"{_plain(name)} (sha256 {_plain(entry['sha256'] or '-')[:DIGEST]})"
+        f"{plain(name)} (sha256 {plain(entry['sha256'] or '-')[:DIGEST]})"
         for name, entry in manifest["data"].items()
     )
-
-
-def _plain(text: str) -> str:
-    """Return text that Markdown shows as it is, on one line."""
-    return re.sub(r"([\\`*_{}\[\]<>()#|~!&])", r"\\\1", " ".join(text.split()))
