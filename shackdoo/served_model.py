@@ -16,9 +16,6 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
-# Advice to authors of models, who would give `predict` type hints; see there.
-warnings.filterwarnings("ignore", ".*Add type hints to the `predict` method", UserWarning)
-
 
 class TaskModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow is untyped here
     """Predicts with the Keras model among its artifacts, by the task that was trained."""

@@ -6,14 +6,10 @@ Keras' safe mode, and no pickle is involved.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import mlflow.pyfunc
 from mlflow.models import set_model
-
-# Advice to authors of models, who would give `predict` type hints; see there.
-warnings.filterwarnings("ignore", ".*Add type hints to the `predict` method", UserWarning)
 
 
 class KerasModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow is untyped here
