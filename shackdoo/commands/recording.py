@@ -256,7 +256,13 @@ class Recording:
     def _saved(self, result: Result) -> Model | Artifact:
         answers = answer_types(self.checked.task, result)
         register = self.checked.composed.config.register_as
-        return save_model(result.model, self.place.model_path, self._code, answers, register)
+        saved = save_model(result.model, self.place.model_path, self._code, answers, register)
+        if register and isinstance(saved, Artifact):
+            self.notice(
+                f"warning: the model is not registered as {register}: it is a keras.Model with a "
+                f"call() of its own, which does not know its inputs. Build it from keras.Input."
+            )
+        return saved
 
     # ── closing ──────────────────────────────────────────────────────────────────────────────
 

@@ -162,6 +162,15 @@ def test_mistakes_on_the_command_line(
     assert not (own_project / "mlflow.db").exists()
 
 
+def test_a_name_in_the_registry_needs_a_model_and_a_record(
+    own_project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = refused(capsys, TASK, "register=digits", "tracking=off")
+    assert "the override 'register=digits': register is 'digits', but nothing is recorded" in told
+    told = refused(capsys, TASK, "register=digits", "flows=[fetch_data]")
+    assert "register is 'digits', but no model is trained (flows ends before run)." in told
+
+
 YAMLS = {
     "misspelt parameter": (
         "# @package _global_\ndefaults: [Mnist_A, _self_]\ntask:\n  name: Mine\n"
@@ -243,9 +252,9 @@ def test_a_root_that_is_none(
 
 def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trian"]) == 2
-    assert "No command 'trian'. Did you mean 'train'? Known: runs, sync, train, ui." in (
-        capsys.readouterr().err
-    )
+    told = capsys.readouterr().err
+    assert "No command 'trian'. Did you mean 'train'? Known: export, infer, " in told
+    assert "register, runs, sync, train, ui." in told
 
 
 @pytest.mark.parametrize(

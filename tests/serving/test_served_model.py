@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -260,3 +261,25 @@ def test_a_server_refuses_what_it_can_t_understand_with_400(
         status, answer = ask(address, {"inputs": inputs})
         assert (status, answer["error_code"]) == (400, "INVALID_PARAMETER_VALUE"), answer
         assert reason in answer["message"]
+
+
+LATER = """
+import sys
+import shackdoo.errors
+import mlflow
+
+mlflow.pyfunc.load_model(sys.argv[1])
+"""
+
+
+def test_another_version_that_was_loaded_before_is_warned_of(trained: Any, tmp_path: Path) -> None:
+    (tmp_path / "later.py").write_text(LATER)
+    same = trained.python(tmp_path / "later.py", trained.model)
+    assert same.returncode == 0, same.stderr
+    assert "in another version than" not in same.stderr
+    model = Path(shutil.copytree(trained.model, tmp_path / "model"))
+    with (model / "code" / "shackdoo" / "errors.py").open("a") as file:
+        file.write("# as it was when the model was trained\n")
+    other = trained.python(tmp_path / "later.py", model)
+    assert other.returncode == 0, other.stderr
+    assert "This process had loaded shackdoo.errors before the model, in another" in other.stderr
