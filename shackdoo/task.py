@@ -21,6 +21,13 @@ from shackdoo.training.answers import (
     reading_of,
 )
 from shackdoo.training.dataset import Dataset, Split, hold_out
+from shackdoo.training.findings import (
+    Part,
+    class_indices,
+    classification_parts,
+    data_parts,
+    regression_parts,
+)
 from shackdoo.training.picture import as_picture
 from shackdoo.training.scores import ClassScores, Scores, ValueScores
 
@@ -289,6 +296,38 @@ class Task:
         classes = scores.shape[1]
         cells = targets.reshape(-1).astype(np.int64) * classes + scores.argmax(axis=1)
         return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+
+    def report_parts(self, dataset: Dataset, test: Evaluation | None) -> list[Part]:
+        """Return what the report shows beside curves and metrics, JSON-ready and small.
+
+        The default fits classifiers and models of one number; of others it shows the data.
+
+        Returns:
+            Parts as :mod:`shackdoo.training.findings` lists them. An override may add some to
+            ``super().report_parts(dataset, test)``: ``{"kind": "text", "title": …, "text": …}``.
+        """
+        if reading_of(self.loss()) is None:
+            if test is None or dataset.test is None:
+                return []
+            return regression_parts(dataset.test, test.predictions, self.picture)
+        names = self.classes(self._class_count(dataset, test))
+        parts = data_parts(dataset, names, self.picture)
+        if test is None or dataset.test is None:
+            return parts
+        probabilities, counts = self.probabilities(test.predictions), self.confusion(dataset, test)
+        if probabilities is None:
+            return parts
+        split = dataset.test
+        return parts + classification_parts(split, probabilities, names, counts, self.picture)
+
+    @staticmethod
+    def _class_count(dataset: Dataset, test: Evaluation | None) -> int:
+        """Return how many classes there are: as many as the model has outputs, two of one."""
+        predictions: Any = None if test is None else test.predictions
+        if isinstance(predictions, np.ndarray) and predictions.ndim == 2:
+            return max(2, predictions.shape[1])
+        classes = class_indices(dataset.train.targets)
+        return 0 if classes is None else int(classes.max()) + 1
 
     def _built_model(self) -> keras.Model:
         from shackdoo.training.build import without_lambdas
