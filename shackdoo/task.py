@@ -325,7 +325,7 @@ class Task:
         """Return how many classes there are: as many as the model has outputs, two of one."""
         predictions: Any = None if test is None else test.predictions
         if isinstance(predictions, np.ndarray) and predictions.ndim == 2:
-            return max(2, predictions.shape[1])
+            return max(2, int(predictions.shape[1]))
         classes = class_indices(dataset.train.targets)
         return 0 if classes is None else int(classes.max()) + 1
 

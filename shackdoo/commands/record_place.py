@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from shackdoo.errors import StoreError
 from shackdoo.provenance.redact import without_credentials
 from shackdoo.provenance.secrets import Redactor
+from shackdoo.report.drawing import FILES, draw
 from shackdoo.tracking.also import Patient, RunIdentity, Tee, find_trackers
 from shackdoo.tracking.journal import Header, JournalTracker, now_ms
 from shackdoo.tracking.memory import MemoryTracker
@@ -73,15 +74,13 @@ class Place:
         return path
 
     def figure(self, kind: str, content: dict[str, Any]) -> None:
-        """Have a picture drawn: by the shipper, or here if nothing is shipped."""
-        file = self.report_folder / f"{kind}.png"
+        """Have a picture or the report drawn: by the shipper, or here if nothing is shipped."""
+        file = self.report_folder / FILES[kind]
         data = self.keep(f"{kind}.json", json.dumps(content).encode())
         if data is not None:
             self.tracker.attach(Figure(kind, data, file, "report"))
             return
-        from shackdoo.report.plots import FIGURES
-
-        FIGURES[kind](content, file)
+        draw(kind, content, file)
 
     def start_shipping(self) -> None:
         """Start the process that carries the journal to the store."""

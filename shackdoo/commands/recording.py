@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from shackdoo.commands.model_code import ModelCode, keep_code
 from shackdoo.commands.record_place import open_place
+from shackdoo.commands.reporting import Reporting
 from shackdoo.commands.results import answer_types, fingerprints, print_result, save_model
 from shackdoo.config.compose import as_yaml
 from shackdoo.config.record import config_digest, flatten
@@ -70,6 +71,9 @@ class Recording:
         self._manifest = self._captured()
         self._describe()
         self._code = self._kept_code()
+        self._reporting = Reporting(self.checked, self._redactor, self.place, self.notice)
+        if self.place.folder is not None:
+            self._reporting.ask()
         self.place.start_shipping()
         self._announce()
         self._system = self._sampled()
@@ -245,10 +249,7 @@ class Recording:
         weights = prints["weights"]["sha256"]
         tracker.tags({"shackdoo.weights_sha256": weights})
         tracker.attach(self._saved(result))
-        if result.test is not None and self.checked.composed.config.report.confusion_matrix:
-            counts = self.checked.task.confusion(dataset, result.test)
-            if counts is not None:
-                self._figure("confusion_matrix", {"counts": counts.tolist()})
+        self._reporting.result(result, dataset)
         print_result(result, self.place.model_path, weights, self.place.uid)
         self.lap("close")
 
@@ -256,10 +257,6 @@ class Recording:
         answers = answer_types(self.checked.task, result)
         register = self.checked.composed.config.register_as
         return save_model(result.model, self.place.model_path, self._code, answers, register)
-
-    def _figure(self, kind: str, content: dict[str, Any]) -> None:
-        title = f"{self.checked.composed.config.tag}  {self.place.uid[:8]}"
-        self.place.figure(kind, {"title": title, **content})
 
     # ── closing ──────────────────────────────────────────────────────────────────────────────
 
@@ -277,10 +274,10 @@ class Recording:
         self.error = error
         if error is not None:
             self._explain(error, status)
-        if self._history and self.checked.composed.config.report.curves:
-            self._figure("learning_curves", {"history": self._history})
         self._manifest["seconds"] = self._seconds
         self._attach_manifest()
+        why = None if error is None or status == "KILLED" else self._message(error)
+        self._reporting.close(status, why, self._history, self._manifest)
         if left := self.place.close(status):
             self.notice(f"warning: {left}")
         signal.signal(signal.SIGTERM, self._previous)
@@ -291,13 +288,14 @@ class Recording:
         if status == "KILLED":
             self.notice("stopped; the run is closed as KILLED with what it has")
             return
-        self.place.tracker.tags(
-            {"shackdoo.error": self._redactor.text(f"{type(error).__name__}: {error}")}
-        )
+        self.place.tracker.tags({"shackdoo.error": self._message(error)})
         text = "".join(traceback.format_exception(error))
         self._attach_text("traceback.txt", self._redactor.text(text))
         known = isinstance(error, ShackdooError)
         self.notice(f"error: {error}" if known else text)
+
+    def _message(self, error: BaseException) -> str:
+        return self._redactor.text(f"{type(error).__name__}: {error}")
 
     def _attach_text(self, name: str, text: str) -> None:
         path = self.place.keep(name, text.encode())

@@ -7,18 +7,18 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
 
+from shackdoo.commands.parent_task import compare_with_parent
 from shackdoo.config.project import Project, find_project, load_dotenv
 from shackdoo.provenance.redact import without_credentials
+from shackdoo.report.drawing import FILES, draw
 from shackdoo.tracking.shipper import Workshop, ship
 from shackdoo.tracking.shipping import Shipping, entries_left, read_shipping
 from shackdoo.tracking.state import LocalRun, close_if_dead, find_run, local_runs, prune
 from shackdoo.tracking.store import resolve_uri
 
-# Keys of report.plots.FIGURES, which is loaded when the first is drawn.
-PICTURES = ("learning_curves", "confusion_matrix", "predictions", "worst_mistakes")
 NICENESS = 10  # the training next door comes first
 
 
@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
 def _follow(state: Path, wanted: str) -> int:
     os.nice(NICENESS)
     run = find_run(state, wanted)
+    compare_with_parent(run.folder / "files")
     done = ship(run.folder, _workshop(), follow=True).done
     for other in _unshipped(state, None):
         _report(other, ship(other.folder, _workshop()), None, "")
@@ -93,20 +94,12 @@ def _unshipped(state: Path, uri: str | None) -> list[LocalRun]:
 def _workshop() -> Workshop:
     """Return what draws pictures and takes out secrets; loaded when there is something to do."""
 
-    def draw_with(kind: str) -> Callable[[dict[str, Any], Path], None]:
-        def draw(content: dict[str, Any], file: Path) -> None:
-            from shackdoo.report.plots import FIGURES
-
-            FIGURES[kind](content, file)
-
-        return draw
-
     def redact(source: Path, target: Path) -> None:
         from shackdoo.provenance.redact_diff import redact_file
 
         redact_file(source, target)
 
-    return Workshop({kind: draw_with(kind) for kind in PICTURES}, redact)
+    return Workshop({kind: partial(draw, kind) for kind in FILES}, redact)
 
 
 @contextmanager

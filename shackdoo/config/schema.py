@@ -167,10 +167,13 @@ class BestSpec(_Spec):
 
 
 class ReportSpec(_Spec):
-    """Which pictures are drawn at the end of a run."""
+    """What is drawn at the end of a run, and the language of its report."""
 
+    page: bool
+    language: Literal["en", "ja"]
     curves: bool
     confusion_matrix: bool
+    worst_mistakes: bool
 
 
 class Config(_Spec):

@@ -80,6 +80,10 @@ def ship(
         return _Shipper(folder, workshop, to, progress).run(follow)
 
 
+class _UndrawableError(Exception):
+    """The content of a picture makes none."""
+
+
 @contextmanager
 def _alone(lock: Path) -> Iterator[bool]:
     """Hold the shipper's lock of a run; say whether it was free."""
@@ -189,6 +193,10 @@ class _Shipper:
         except LostBlobError as lost:  # it will not come back; the rest must not wait for it
             print(f"lost: {lost}", file=sys.stderr, flush=True)
             store.client.set_tag(store.run_id, f"shackdoo.lost.{lost.sha256[:8]}", str(lost))
+        except _UndrawableError as failed:  # nor will this be drawn another time
+            print(failed, file=sys.stderr, flush=True)
+            name = f"shackdoo.not_drawn.{entry['figure']}"
+            store.client.set_tag(store.run_id, name, str(failed))
 
     def _carry_whole(self, store: MlflowStore, entry: Entry) -> None:
         match entry["kind"]:
@@ -231,7 +239,12 @@ class _Shipper:
         content = json.loads(self._blob(entry).read_text(encoding="utf-8"))
         picture = self.folder / "files" / file.name
         picture.parent.mkdir(mode=0o700, exist_ok=True)
-        self.workshop.draw[entry["figure"]](content, picture)
+        try:
+            self.workshop.draw[entry["figure"]](content, picture)
+        except OSError:
+            raise
+        except Exception as error:  # whatever odd content makes those who draw it raise
+            raise _UndrawableError(f"not drawn: {_one_line(error)}") from error
         with contextlib.suppress(OSError):
             copy_whole(picture, file)
         return picture

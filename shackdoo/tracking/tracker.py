@@ -75,7 +75,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture still to be drawn: ``kind`` from the JSON file ``data`` into the PNG ``file``."""
+    """A picture or a page still to be drawn: ``kind`` from the JSON file ``data`` into ``file``."""
 
     kind: str
     data: Path

@@ -1,0 +1,33 @@
+"""How to run a run again: the commands, ready for a shell."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+HIDDEN = "***"
+
+
+def commands(manifest: Mapping[str, Any]) -> list[str]:
+    """Return the lines to be typed, from an empty folder on if the code has a remote.
+
+    Args:
+        manifest: of the run; it may be empty.
+    """
+    if "overrides" not in manifest:
+        return []
+    code = manifest["code"]
+    lines = []
+    if code["remote"]:
+        lines.append(shlex.join(["git", "clone", code["remote"], "project"]) + " && cd project")
+    if code["commit"]:
+        lines.append(f"git checkout {shlex.quote(code['commit'])}")
+    if code["diff_sha256"]:
+        lines.append("git apply code.diff")
+    return [*lines, shlex.join(["shackdoo", "train", *manifest["overrides"]])]
+
+
+def has_hidden(manifest: Mapping[str, Any]) -> bool:
+    """Return whether a secret has to be put into the commands."""
+    return any(HIDDEN in override for override in manifest.get("overrides", ()))

@@ -1,0 +1,67 @@
+"""What a report is made of: plain data, as ``report.json`` holds it.
+
+==============  =============================================================================
+``run``         ``uid``, ``name``, ``experiment``, ``tag``, ``tags`` (the user's own), ``task``,
+                ``doc``, ``lineage`` (names, nearest first), ``hooks`` (what the class itself
+                defines), ``status``, ``error``, ``started`` and ``ended`` (milliseconds)
+``language``    ``en`` or ``ja``
+``best``        ``metric`` and ``mode`` that rank the runs of the task
+``history``     metric to one value an epoch; what JSON has no number for is a text
+``metrics``     the last value of each
+``parts``       what the task's ``report_parts`` returned
+``parent``      how it differs from its parent task, or null
+``manifest``    the run's manifest, or an empty object
+==============  =============================================================================
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+Content = dict[str, Any]
+VERSION = 1
+NOT_RESULTS = ("epoch_seconds", "examples_per_second", "learning_rate")
+LESS_IS_BETTER = ("loss", "error", "mae", "mse", "rmse", "mape")
+
+
+def json_ready(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return numbers, or lists of them, with texts for those that JSON has not."""
+    return {
+        name: [_ready(each) for each in value] if isinstance(value, list) else _ready(value)
+        for name, value in values.items()
+    }
+
+
+def _ready(value: float) -> float | str:
+    return value if math.isfinite(value) else str(value)
+
+
+def base_name(metric: str) -> str:
+    """Return a metric's name without the split it was measured on."""
+    return metric.removeprefix("val_").removeprefix("test_")
+
+
+def is_result(metric: str) -> bool:
+    """Return whether a metric says how good a model is, and not how fast it was trained."""
+    return metric not in NOT_RESULTS and not metric.startswith(("batch_", "system/"))
+
+
+def smaller_is_better(metric: str, best: Mapping[str, str]) -> bool:
+    """Return which values of a metric are better, by its name or by what ranks the runs."""
+    if best and base_name(metric) == base_name(best["metric"]):
+        return best["mode"] == "min"
+    return base_name(metric).lower().endswith(LESS_IS_BETTER)
+
+
+def main_metrics(content: Content) -> list[str]:
+    """Return the metrics that are told first, the one that ranks the runs before the others."""
+    metrics = [name for name in content["metrics"] if is_result(name)]
+    first = content["best"].get("metric", "")
+
+    def rank(name: str) -> tuple[bool, bool, bool, bool]:
+        other = base_name(name) != base_name(first)
+        return name != first, other, not name.startswith("test_"), not name.startswith("val_")
+
+    return sorted(metrics, key=rank)
