@@ -37,7 +37,7 @@ def question(checked: Checked, redactor: Redactor) -> dict[str, Any]:
         "bundle": str(project.bundle),
         "parent": parent,
         "skipped": parents[: parents.index(parent)] if parent else parents,
-        "typed": [_key(override) for override in composed.overrides],
+        "typed": [key for each in composed.overrides if (key := _key(each)) != "task"],
         "values": redactor.value(composed.values),
     }
 

@@ -45,7 +45,9 @@ def _run(place: int, content: Content, words: Words) -> View:
         "task": run["task"],
         "status": run["status"],
         "started": moment(run["started"]),
-        "took": duration((ended - run["started"]) / 1000) if ended else words["compare"]["absent"],
+        "took": duration((ended - run["started"]) / 1000, words)
+        if ended
+        else words["compare"]["absent"],
     }
 
 

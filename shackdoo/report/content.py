@@ -61,7 +61,8 @@ def main_metrics(content: Content) -> list[str]:
     first = content["best"].get("metric", "")
 
     def rank(name: str) -> tuple[bool, bool, bool, bool]:
+        unseen = name.startswith(("test_", "val_"))
         other = base_name(name) != base_name(first)
-        return name != first, other, not name.startswith("test_"), not name.startswith("val_")
+        return name != first, not unseen, other, not name.startswith("test_")
 
     return sorted(metrics, key=rank)

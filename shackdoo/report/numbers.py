@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,14 +32,14 @@ def share(part: float, whole: float) -> str:
     return f"{'99.99' if text == '100.00' and part < whole else text} %"
 
 
-def duration(seconds: float) -> str:
-    """Return seconds as ``8.2 s``, ``3 min 05 s`` or ``2 h 07 min``."""
+def duration(seconds: float, words: Mapping[str, Any]) -> str:
+    """Return seconds as a language says them: ``8.2 s``, ``3 min 5 s``, ``2 h 7 min``."""
+    t, whole = words["duration"], round(seconds)
     if seconds < MINUTE:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
+        return str(t["seconds"].format(seconds=f"{seconds:.1f}"))
     if whole < HOUR:
-        return f"{whole // MINUTE} min {whole % MINUTE:02d} s"
-    return f"{whole // HOUR} h {whole % HOUR // MINUTE:02d} min"
+        return str(t["minutes"].format(minutes=whole // MINUTE, seconds=whole % MINUTE))
+    return str(t["hours"].format(hours=whole // HOUR, minutes=whole % HOUR // MINUTE))
 
 
 def moment(milliseconds: int) -> str:

@@ -111,7 +111,7 @@ def _mistakes(part: Mapping[str, Any], words: Words) -> View:
             "lines": [
                 (t["true"], one["true"]),
                 (t["predicted"], one["predicted"]),
-                (t["sure"], share(one["probability"], 1)),
+                (t["sure"], f"{one['probability']:.1%}"),
             ],
         }
         for one in part["examples"]

@@ -31,7 +31,7 @@ def summary(content: Content, language: Language, page: bool) -> str:
         _line(t["result"], f"{status}; {_result(content) or t['no_result']}"),
         *_differs(content, t),
         _line(t["data"], _data(content["manifest"])),
-        _line(t["took"], duration((run["ended"] - run["started"]) / 1000)),
+        _line(t["took"], duration((run["ended"] - run["started"]) / 1000, words)),
     ]
     return "\n".join([*lines, *(("", t["report"]) if page else ())])
 

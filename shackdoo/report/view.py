@@ -65,7 +65,7 @@ def _head(content: Content, words: Words) -> View:
 def _took(run: Mapping[str, Any], words: Words) -> str:
     if run["ended"] is None:
         return str(words["status"]["RUNNING"])
-    return duration((run["ended"] - run["started"]) / 1000)
+    return duration((run["ended"] - run["started"]) / 1000, words)
 
 
 def _tiles(content: Content, words: Words) -> list[View]:
@@ -159,10 +159,11 @@ def _differs(content: Content, words: Words) -> View | None:
     section: View = {
         "id": "differs",
         "title": t["title"],
-        "after": None,
         "notes": [],
-        "rows": [],
         "columns": [],
+        "rows": [],
+        "after": None,
+        "typed": content["manifest"].get("overrides", ()),
     }
     notes = section["notes"]
     if parent is None:
@@ -257,7 +258,7 @@ def _environment(content: Content, words: Words) -> View | None:
         return None
     installed, machine = manifest["environment"]["packages"], manifest["machine"]
     packages = ", ".join(f"{name} {installed[name]}" for name in PACKAGES if name in installed)
-    memory = number(round((machine["memory"] or 0) / GIB, 1))
+    memory = f"{(machine['memory'] or 0) / GIB:.1f}"
     size = t["memory"].format(cores=machine["cores"], memory=memory)
     gpus = ", ".join(gpu["name"] for gpu in machine["gpus"]) or t["no_gpus"]
     switches = manifest["determinism"]
@@ -293,7 +294,7 @@ def _again(content: Content, words: Words) -> View | None:
     untracked = len(code["untracked"] or ())
     notes = [
         *([t["no_commit"]] if not code["commit"] else ()),
-        *([t["diff"] + "."] if code["diff_sha256"] else ()),
+        *([t["diff"]] if code["diff_sha256"] else ()),
         *([t["untracked"].format(count=untracked)] if untracked else ()),
         *([t["hidden"]] if again.has_hidden(manifest) else ()),
     ]
