@@ -120,7 +120,7 @@ class InferRecording(Recording):
 
     def picture(self, kind: str, content: dict[str, Any]) -> None:
         """Have a picture drawn, and say where it will be."""
-        self._figure(kind, content)
+        self._reporting.figure(kind, content)
 
     def _print(self, metrics: Mapping[str, float], unknown: int) -> None:
         output = self.inference.output

@@ -72,7 +72,7 @@ class Recording:
         self._describe()
         self._code = self._kept_code()
         self._reporting = Reporting(self.checked, self._redactor, self.place, self.notice)
-        if self.place.folder is not None:
+        if not self.KIND:
             self._reporting.ask()
         self.place.start_shipping()
         self._announce()
@@ -276,8 +276,9 @@ class Recording:
             self._explain(error, status)
         self._manifest["seconds"] = self._seconds
         self._attach_manifest()
-        why = None if error is None or status == "KILLED" else self._message(error)
-        self._reporting.close(status, why, self._history, self._manifest)
+        if not self.KIND:
+            why = None if error is None or status == "KILLED" else self._message(error)
+            self._reporting.close(status, why, self._history, self._manifest)
         if left := self.place.close(status):
             self.notice(f"warning: {left}")
         signal.signal(signal.SIGTERM, self._previous)

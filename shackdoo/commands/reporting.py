@@ -49,7 +49,8 @@ class Reporting:
         if result.test is not None and self._wanted.confusion_matrix:
             counts = task.confusion(dataset, result.test)
             if counts is not None:
-                self._figure("confusion_matrix", {"counts": counts.tolist()})
+                names = [str(name) for name in task.classes(len(counts))]
+                self.figure("confusion_matrix", {"counts": counts.tolist(), "classes": names})
         try:
             parts = task.report_parts(dataset, result.test)
             json.dumps([part["kind"] for part in parts] + list(parts))
@@ -57,9 +58,9 @@ class Reporting:
             self._warn(f"{type(task).__name__}.report_parts failed", error)
             return
         self._parts = parts
-        worst = [part["examples"] for part in parts if part["kind"] in WORST and part["examples"]]
-        if worst and self._wanted.worst_mistakes:
-            self._figure("worst_mistakes", {"examples": worst[0]})
+        worst = [one for part in parts if part["kind"] in WORST for one in part["examples"]]
+        if self._wanted.worst_mistakes and any(one["picture"] for one in worst):
+            self.figure("worst_mistakes", {"examples": worst})
 
     def close(
         self,
@@ -70,7 +71,7 @@ class Reporting:
     ) -> None:
         """Draw the curves and the page, and describe the run in a few lines."""
         if history and self._wanted.curves:
-            self._figure("learning_curves", {"history": history})
+            self.figure("learning_curves", {"history": history})
         if not self._wanted.page and self._place.folder is None:
             return
         try:
@@ -80,7 +81,7 @@ class Reporting:
             self._warn("the report could not be made", failure)
             return
         if self._wanted.page:
-            self._figure("report", content)
+            self.figure("report", content)
             self._keep_content()
 
     def _content(
@@ -130,7 +131,8 @@ class Reporting:
             path = self._place.folder / "files" / "report.json"
             self._place.tracker.attach(Artifact(path, "report"))
 
-    def _figure(self, kind: str, content: Mapping[str, Any]) -> None:
+    def figure(self, kind: str, content: Mapping[str, Any]) -> None:
+        """Have a picture drawn, titled with the run's tag and uid."""
         tag = self._redactor.text(self._checked.composed.config.tag)
         titled = {"title": f"{tag}  {self._place.uid[:8]}", **content}
         try:

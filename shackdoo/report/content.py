@@ -3,7 +3,7 @@
 ==============  =============================================================================
 ``run``         ``uid``, ``name``, ``experiment``, ``tag``, ``tags`` (the user's own), ``task``,
                 ``doc``, ``lineage`` (names, nearest first), ``hooks`` (what the class itself
-                defines), ``status``, ``error``, ``started`` and ``ended`` (milliseconds)
+                defines, null if that is not known), ``status``, ``error``, ``started`` and ``ended`` (milliseconds)
 ``language``    ``en`` or ``ja``
 ``best``        ``metric`` and ``mode`` that rank the runs of the task
 ``history``     metric to one value an epoch; what JSON has no number for is a text
@@ -16,12 +16,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
 
 Content = dict[str, Any]
 VERSION = 1
+PARTS = {"run", "language", "best", "history", "metrics", "parts", "parent", "manifest"}
 NOT_RESULTS = ("epoch_seconds", "examples_per_second", "learning_rate")
 LESS_IS_BETTER = ("loss", "error", "mae", "mse", "rmse", "mape")
 
@@ -36,6 +38,16 @@ def json_ready(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _ready(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
+
+
+def read_content(text: str) -> Content | None:
+    """Return the content that a text holds, None if it is none, or one of another version."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    known = isinstance(found, dict) and found.get("schema_version") == VERSION
+    return found if known and found.keys() >= PARTS else None
 
 
 def base_name(metric: str) -> str:

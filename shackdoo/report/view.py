@@ -52,7 +52,11 @@ def _links(sections: Sequence[View]) -> list[tuple[str, str]]:
 def _head(content: Content, words: Words) -> View:
     run = content["run"]
     facts = [
-        (words["head"]["experiment"], f"{run['experiment']} > {run['tag']}", False),
+        (
+            words["head"]["experiment"],
+            " > ".join(filter(None, (run["experiment"], run["tag"]))),
+            False,
+        ),
         (words["head"]["started"], moment(run["started"]), False),
         (words["head"]["took"], _took(run, words), False),
         (words["head"]["lineage"], " < ".join(run["lineage"]) or words["none"], False),
@@ -175,8 +179,9 @@ def _differs(content: Content, words: Words) -> View | None:
         section |= _changes(parent, t)
     if parent and parent["skipped"]:
         notes.append(t["skipped"].format(names=", ".join(parent["skipped"])))
-    hooks = ", ".join(run["hooks"])
-    notes.append(t["hooks"].format(hooks=hooks) if hooks else t["no_hooks"])
+    if run["hooks"] is not None:
+        hooks = ", ".join(run["hooks"])
+        notes.append(t["hooks"].format(hooks=hooks) if hooks else t["no_hooks"])
     return section
 
 
