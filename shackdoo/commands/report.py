@@ -11,9 +11,9 @@ from typing import NoReturn
 from shackdoo.commands.report_source import read_run
 from shackdoo.commands.run_lookup import RunLookup
 from shackdoo.config.project import Project, find_project, load_dotenv
-from shackdoo.errors import RequestError
+from shackdoo.errors import RequestError, RunError
 from shackdoo.report.content import Content
-from shackdoo.report.texts import LANGUAGES
+from shackdoo.report.texts import LANGUAGES, Language
 from shackdoo.tracking.listing import ListedRun
 
 MOST = 12  # runs that fit beside each other
@@ -92,12 +92,19 @@ def _name(runs: Sequence[ListedRun]) -> str:
     return f"comparison-{'-'.join(run.uid[:8] for run in runs)}.html"
 
 
-def _page(contents: Sequence[Content], language: str | None) -> str:
+def _page(contents: Sequence[Content], language: Language | None) -> str:
     from shackdoo.report.page import comparison_page, run_page
 
     first = contents[0]
-    chosen = language or first["language"]
-    return run_page(first, chosen) if len(contents) == 1 else comparison_page(contents, chosen)
+    chosen: Language = language or first["language"]
+    try:
+        return run_page(first, chosen) if len(contents) == 1 else comparison_page(contents, chosen)
+    except Exception as error:  # whatever odd content of another's store makes a template raise
+        names = ", ".join(str(content["run"].get("uid")) for content in contents)
+        raise RunError(
+            f"What is recorded of {names} makes no page: {type(error).__name__}: {error}. "
+            f"`shackdoo runs --json` shows what is known of a run."
+        ) from error
 
 
 def _write(page: str, output: Path) -> None:
@@ -107,5 +114,5 @@ def _write(page: str, output: Path) -> None:
         write_page(page, output)
     except OSError as error:
         raise RequestError(
-            f"The page {output} can't be written: {error.strerror}. Name another file: --output FILE"
+            f"The page {output} can't be written: {error.strerror}. Name another with --output."
         ) from None

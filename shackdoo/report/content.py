@@ -3,7 +3,8 @@
 ==============  =============================================================================
 ``run``         ``uid``, ``name``, ``experiment``, ``tag``, ``tags`` (the user's own), ``task``,
                 ``doc``, ``lineage`` (names, nearest first), ``hooks`` (what the class itself
-                defines, null if that is not known), ``status``, ``error``, ``started`` and ``ended`` (milliseconds)
+                defines, null if that is not known), ``status``, ``error``, ``started`` and
+                ``ended`` (milliseconds; null while it has not)
 ``language``    ``en`` or ``ja``
 ``best``        ``metric`` and ``mode`` that rank the runs of the task
 ``history``     metric to one value an epoch; what JSON has no number for is a text
@@ -20,6 +21,8 @@ import json
 import math
 from collections.abc import Mapping
 from typing import Any
+
+from shackdoo.report.texts import LANGUAGES
 
 Content = dict[str, Any]
 VERSION = 1
@@ -46,8 +49,9 @@ def read_content(text: str) -> Content | None:
         found = json.loads(text)
     except ValueError:
         return None
-    known = isinstance(found, dict) and found.get("schema_version") == VERSION
-    return found if known and found.keys() >= PARTS else None
+    if not isinstance(found, dict) or found.get("schema_version") != VERSION:
+        return None
+    return found if found.keys() >= PARTS and found["language"] in LANGUAGES else None
 
 
 def base_name(metric: str) -> str:
