@@ -65,7 +65,7 @@ def _value(values: list[Any]) -> str:
 
 def _data(manifest: Mapping[str, Any]) -> str:
     return ", ".join(
-        f"{_plain(name)} (sha256 {(entry['sha256'] or '-')[:DIGEST]})"
+        f"{_plain(name)} (sha256 {_plain(entry['sha256'] or '-')[:DIGEST]})"
         for name, entry in manifest["data"].items()
     )
 
