@@ -127,6 +127,24 @@ def test_model_and_pictures(
     assert f"keras=={keras.__version__}" in Path(pinned).read_text().split()
 
 
+def test_a_picture_that_can_not_be_drawn_holds_up_nothing(
+    open_run: Callable[..., Any], store_uri: str, tmp_path: Path
+) -> None:
+    (tmp_path / "curve.json").write_text("{}")
+    folder, tracker = open_run(tracking_uri=store_uri)
+    tracker.attach(Figure("curve", tmp_path / "curve.json", tmp_path / "curve.png", "report"))
+    tracker.metrics({"loss": 1.0}, step=0)
+    tracker.end("FINISHED")
+
+    def draw(content: dict[str, Any], file: Path) -> None:
+        raise ValueError("no points")
+
+    assert ship(folder, Workshop({"curve": draw}, redact=shutil.copyfile)).done
+    run = only_run(store_uri)
+    assert (run.info.status, run.data.metrics["loss"]) == ("FINISHED", 1.0)
+    assert run.data.tags["shackdoo.not_drawn.curve"] == "not drawn: ValueError: no points"
+
+
 def test_a_joined_run_is_not_opened_a_second_time(
     open_run: Callable[..., Any], store_uri: str, tmp_path: Path
 ) -> None:
