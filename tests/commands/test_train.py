@@ -76,12 +76,12 @@ def test_mnist_b_trains_on_the_whole_of_mnist_and_is_recorded(
     top = {item.path for item in client.list_artifacts(run.info.run_id)}
     assert {"config.yaml", "manifest.json", "report"} <= top
     pictures = {item.path for item in client.list_artifacts(run.info.run_id, "report")}
-    assert pictures == {"report/learning_curves.png", "report/confusion_matrix.png"}
+    drawn = {"learning_curves.png", "confusion_matrix.png", "worst_mistakes.png", "report.html"}
+    assert pictures == {f"report/{name}" for name in (*drawn, "report.json")}
     report = own_project / "data" / "report" / run.info.run_name
-    assert {path.name for path in report.iterdir()} == {
-        "learning_curves.png",
-        "confusion_matrix.png",
-    }
+    assert {path.name for path in report.iterdir()} == drawn
+    assert "mistakes" in (report / "report.html").read_text()
+    assert r"task.parameters.batch\_size 128 → 96" in tags["mlflow.note.content"]
     manifest = json.loads(
         Path(client.download_artifacts(run.info.run_id, "manifest.json")).read_text()
     )
