@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from shackdoo.provenance.secrets import Redactor
 
 LEFT_OUT = ("cpu_flags",)  # of the machine: long, and in the manifest
+PICTURES = ("picture", "pictures")  # names under which parts have them
 
 
 def run_facts(
@@ -54,6 +55,18 @@ def own_hooks(task: type[Task]) -> list[str]:
 def _is_code(name: str, value: object) -> bool:
     code = inspect.isroutine(value) or inspect.isclass(value) or isinstance(value, property)
     return code and not name.startswith("__")
+
+
+def without_secrets(part: Any, redactor: Redactor) -> Any:
+    """Return a part of a report without secrets; pictures, which are no text, stay as they are."""
+    if isinstance(part, Mapping):
+        return {
+            name: value if name in PICTURES else without_secrets(value, redactor)
+            for name, value in part.items()
+        }
+    if isinstance(part, list | tuple):
+        return [without_secrets(each, redactor) for each in part]
+    return redactor.text(part) if isinstance(part, str) else part
 
 
 def report_content(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from shackdoo.commands import parent_task
-from shackdoo.commands.report_content import report_content, run_facts
+from shackdoo.commands.report_content import report_content, run_facts, without_secrets
 from shackdoo.report.content import Content
 from shackdoo.report.summary import summary
 from shackdoo.tracking.journal import now_ms
@@ -57,7 +57,7 @@ class Reporting:
         except Exception as error:  # a hook of the user's; the training is worth more
             self._warn(f"{type(task).__name__}.report_parts failed", error)
             return
-        self._parts = parts
+        self._parts = parts = [without_secrets(part, self._redactor) for part in parts]
         worst = [one for part in parts if part["kind"] in WORST for one in part["examples"]]
         if self._wanted.worst_mistakes and any(one["picture"] for one in worst):
             self.figure("worst_mistakes", {"examples": worst})

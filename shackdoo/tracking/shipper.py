@@ -245,6 +245,7 @@ class _Shipper:
             raise
         except Exception as error:  # whatever odd content makes those who draw it raise
             raise _UndrawableError(f"not drawn: {_one_line(error)}") from error
+        picture.chmod(0o600)  # as all that lies in a run's folder
         with contextlib.suppress(OSError):
             copy_whole(picture, file)
         return picture
