@@ -15,7 +15,7 @@ from shackdoo.errors import RequestError, StoreError
 from shackdoo.report.content import Content, read_content
 from shackdoo.tracking.blobs import LostBlobError, checked_blob
 from shackdoo.tracking.journal import JOURNAL, read_entries
-from shackdoo.tracking.listing import ListedRun
+from shackdoo.tracking.listing import RUNNING, STATUSES, ListedRun
 from shackdoo.tracking.state import RUNS
 
 PAGE, MANIFEST = "report.json", "manifest.json"
@@ -105,7 +105,7 @@ def _put_together(
         "doc": None,
         "lineage": lineage.split(" < ") if lineage else [],
         "hooks": None,
-        "status": run.status,
+        "status": run.status if run.status in STATUSES else RUNNING,  # MLflow has more
         "error": run.tags.get("shackdoo.error"),
         "started": run.start_time,
         "ended": run.end_time,

@@ -205,7 +205,9 @@ def test_an_interrupted_run_is_closed_as_killed_with_what_it_has(
     run = shipped_run(own_project)
     assert run.info.status == "KILLED"
     assert run.data.metrics["loss"] > 0
-    assert (own_project / "data" / "report" / run.info.run_name / "learning_curves.png").is_file()
+    report = own_project / "data" / "report" / run.info.run_name
+    assert (report / "learning_curves.png").is_file()
+    assert "The run was stopped before its end" in (report / "report.html").read_text()
 
 
 def test_a_killed_run_is_closed_by_the_shipper(own_project: Path) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from shackdoo.report.drawing import FILES, draw
 from shackdoo.report.plots import FIGURES
+from tests.report.runs_shown import class_parts, content, value_parts
 
 
 def size(png: Path) -> tuple[int, int]:
@@ -37,3 +40,17 @@ def test_nothing_is_left_of_a_picture_that_cannot_be_drawn(tmp_path: Path) -> No
     with pytest.raises(ValueError):
         FIGURES["confusion_matrix"]({"title": "t", "counts": [[1, 2], [3]]}, tmp_path / "c.png")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_whatever_can_be_drawn_has_a_file(tmp_path: Path) -> None:
+    assert set(FILES) == {*FIGURES, "report"}
+    draw("report", content(), tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("parts", [class_parts(["no", "yes"]), value_parts()])
+def test_what_is_found_worst_fills_a_sheet(parts: list[dict[str, Any]], tmp_path: Path) -> None:
+    (examples,) = [part["examples"] for part in parts if "examples" in part]
+    draw("worst_mistakes", {"title": "t", "examples": examples}, tmp_path / "sheet.png")
+    width, height = size(tmp_path / "sheet.png")
+    assert width > height > 300
