@@ -23,7 +23,7 @@ from shackdoo.training.answers import (
 from shackdoo.training.dataset import Dataset, Split, hold_out
 from shackdoo.training.findings import (
     Part,
-    class_indices,
+    class_count,
     classification_parts,
     data_parts,
     regression_parts,
@@ -310,7 +310,7 @@ class Task:
             if test is None or dataset.test is None:
                 return []
             return regression_parts(dataset.test, test.predictions, self.picture)
-        names = self.classes(self._class_count(dataset, test))
+        names = self.classes(class_count(dataset, None if test is None else test.predictions))
         parts = data_parts(dataset, names, self.picture)
         if test is None or dataset.test is None:
             return parts
@@ -319,15 +319,6 @@ class Task:
             return parts
         split = dataset.test
         return parts + classification_parts(split, probabilities, names, counts, self.picture)
-
-    @staticmethod
-    def _class_count(dataset: Dataset, test: Evaluation | None) -> int:
-        """Return how many classes there are: as many as the model has outputs, two of one."""
-        predictions: Any = None if test is None else test.predictions
-        if isinstance(predictions, np.ndarray) and predictions.ndim == 2:
-            return max(2, int(predictions.shape[1]))
-        classes = class_indices(dataset.train.targets)
-        return 0 if classes is None else int(classes.max()) + 1
 
     def _built_model(self) -> keras.Model:
         from shackdoo.training.build import without_lambdas

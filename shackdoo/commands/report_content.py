@@ -33,6 +33,7 @@ def run_facts(
     return {
         "uid": uid,
         "name": name,
+        "kind": "",
         "experiment": redactor.text(config.experiment),
         "tag": redactor.text(config.tag),
         "tags": redactor.value(checked.composed.values)["tags"],

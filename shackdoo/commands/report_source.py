@@ -10,6 +10,7 @@ from typing import Any
 
 from shackdoo.commands.parent_task import read_answer
 from shackdoo.commands.report_content import report_content
+from shackdoo.commands.run_lookup import KIND
 from shackdoo.config.project import Project
 from shackdoo.errors import RequestError, StoreError
 from shackdoo.report.content import Content, read_content
@@ -98,6 +99,7 @@ def _put_together(
     facts = {
         "uid": run.uid,
         "name": run.run_name,
+        "kind": run.tags.get(KIND, ""),
         "experiment": run.experiment,
         "tag": run.tag,
         "tags": config.get("tags", {}),

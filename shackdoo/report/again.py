@@ -9,11 +9,12 @@ from typing import Any
 HIDDEN = "***"
 
 
-def commands(manifest: Mapping[str, Any]) -> list[str]:
+def commands(manifest: Mapping[str, Any], kind: str) -> list[str]:
     """Return the lines to be typed, from an empty folder on if the code has a remote.
 
     Args:
         manifest: of the run; it may be empty.
+        kind: of the run, if it is no training: the name of its command.
     """
     if "overrides" not in manifest:
         return []
@@ -25,7 +26,7 @@ def commands(manifest: Mapping[str, Any]) -> list[str]:
         lines.append(f"git checkout {shlex.quote(code['commit'])}")
     if code["diff_sha256"]:
         lines.append("git apply code.diff")
-    return [*lines, shlex.join(["shackdoo", "train", *manifest["overrides"]])]
+    return [*lines, shlex.join(["shackdoo", kind or "train", *manifest["overrides"]])]
 
 
 def has_hidden(manifest: Mapping[str, Any]) -> bool:

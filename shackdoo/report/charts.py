@@ -16,6 +16,7 @@ WIDTH, HEIGHT = 360.0, 232.0  # units of the drawing; it grows with its place
 LEFT, RIGHT, TOP, BOTTOM = 50.0, 20.0, 12.0, 40.0
 TICKS = 5  # about so many on an axis
 MOST_MARKERS = 24  # on a line
+NAME_HEIGHT = 12.0  # of a line's name at its end
 COLOURS, DASHES = 6, ("", "7 3", "2 3", "9 3 2 3")
 # Around (0, 0): circle, square, triangle, diamond, cross, plus.
 MARKERS = (
@@ -87,7 +88,29 @@ def line_chart(series: Sequence[Series], x_name: str, label: str) -> Markup:
     chart = _frame(label, x, y, _epochs(longest), marks, x_name)
     for each in series:
         chart.append(_line(each, x, y))
+    _name_ends(chart, series, x, y)
     return _markup(chart)
+
+
+def _name_ends(chart: Xml.Element, series: Sequence[Series], x: _Axis, y: _Axis) -> None:
+    """Write the names of lines at their ends, moved apart where they would overlap."""
+    named = [(_points(each, x, y), each.name) for each in series if each.name]
+    ends = sorted((points[-1][::-1], name) for points, name in named if points)
+    tops = _apart([top for (top, _), _ in ends])
+    for place, ((_, left), name) in zip(tops, ends, strict=True):
+        _text(chart, left + 7, place + 4, name, "name")
+
+
+def _apart(tops: Sequence[float]) -> list[float]:
+    """Return places from the top down, moved so that names there do not overlap."""
+    places: list[float] = []
+    for top in reversed(tops):
+        places.append(min(top, places[-1] - NAME_HEIGHT) if places else top)
+    places.reverse()
+    for number, place in enumerate(places):
+        least = places[number - 1] + NAME_HEIGHT if number else TOP
+        places[number] = max(place, least)
+    return places
 
 
 def _epochs(count: int) -> list[float]:
@@ -97,21 +120,22 @@ def _epochs(count: int) -> list[float]:
 
 def _line(series: Series, x: _Axis, y: _Axis) -> Xml.Element:
     group = Xml.Element("g", {"class": f"series c{series.look % COLOURS}"})
-    points = [
-        (x.at(epoch), y.at(value))
-        for epoch, value in enumerate(series.values, 1)
-        if math.isfinite(value)
-    ]
     path = _path(series.values, x, y)
     Xml.SubElement(
         group, "path", {"d": path, "class": "line", "stroke-dasharray": dashes(series.look)}
     )
+    points = _points(series, x, y)
     for left, top in points[:: -(-len(points) // MOST_MARKERS) or 1]:
         group.append(marker(series.look, left, top))
-    if points and series.name:
-        left, top = points[-1]
-        _text(group, left + 7, top + 4, series.name, "name")
     return group
+
+
+def _points(series: Series, x: _Axis, y: _Axis) -> list[tuple[float, float]]:
+    return [
+        (x.at(epoch), y.at(value))
+        for epoch, value in enumerate(series.values, 1)
+        if math.isfinite(value)
+    ]
 
 
 def _path(values: Sequence[float], x: _Axis, y: _Axis) -> str:

@@ -1,10 +1,11 @@
 """What a report is made of: plain data, as ``report.json`` holds it.
 
 ==============  =============================================================================
-``run``         ``uid``, ``name``, ``experiment``, ``tag``, ``tags`` (the user's own), ``task``,
-                ``doc``, ``lineage`` (names, nearest first), ``hooks`` (what the class itself
-                defines, null if that is not known), ``status``, ``error``, ``started`` and
-                ``ended`` (milliseconds; null while it has not)
+``run``         ``uid``, ``name``, ``kind`` (empty: a training), ``experiment``, ``tag``,
+                ``tags`` (the user's own), ``task``, ``doc``, ``lineage`` (names, nearest
+                first), ``hooks`` (what the class itself defines, null if that is not known),
+                ``status``, ``error``, ``started`` and ``ended`` (milliseconds; null while it
+                has not)
 ``language``    ``en`` or ``ja``
 ``best``        ``metric`` and ``mode`` that rank the runs of the task
 ``history``     metric to one value an epoch; what JSON has no number for is a text

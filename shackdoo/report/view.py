@@ -292,7 +292,7 @@ def _commit(code: Mapping[str, Any], t: Words) -> str:
 
 def _again(content: Content, words: Words) -> View | None:
     manifest, t, d = content["manifest"], words["again"], words["digests"]
-    lines = again.commands(manifest)
+    lines = again.commands(manifest, content["run"]["kind"])
     if not lines:
         return None
     code = manifest["code"]

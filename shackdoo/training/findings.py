@@ -56,6 +56,19 @@ def class_indices(targets: Any) -> Array | None:
     return classes if classes is not None and classes.min() >= 0 else None
 
 
+def class_count(dataset: Dataset, predictions: Any) -> int:
+    """Return how many classes there are: as many as the model has outputs, two of one output.
+
+    Args:
+        dataset: its training split counts where there are no predictions.
+        predictions: on the test split, or None.
+    """
+    if isinstance(predictions, np.ndarray) and predictions.ndim == 2:
+        return max(2, int(predictions.shape[1]))
+    classes = class_indices(dataset.train.targets)
+    return 0 if classes is None else int(classes.max()) + 1
+
+
 def data_parts(dataset: Dataset, names: ClassNames, look: Look) -> list[Part]:
     """Return how often each class is in each split, and how examples of it look."""
     splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}

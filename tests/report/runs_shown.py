@@ -79,6 +79,7 @@ def content(**changes: Any) -> Content:
     facts = {
         "uid": "0123456789abcdef0123456789abcdef",
         "name": "Mnist_B-01234567",
+        "kind": "",
         "experiment": "mnist",
         "tag": "Mnist_B",
         "tags": {"note": "two words"},

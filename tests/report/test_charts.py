@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from xml.etree import ElementTree as Xml
 
 import pytest
@@ -82,3 +83,15 @@ def test_points_and_bars_are_drawn() -> None:
     heights = [float(str(bar.get("height"))) for bar in bars.iter("rect")]
     assert heights[0] > 0
     assert heights[1] == 0
+
+
+def test_names_of_lines_that_end_together_stand_apart() -> None:
+    series = [
+        Series(name, [0, 1 + place / 1000], place) for place, name in enumerate("ABCDEFGHIJKL")
+    ]
+    drawn = Xml.fromstring(str(line_chart(series, "epoch", "")))
+    names = [each for each in drawn.iter("text") if each.get("class") == "name"]
+    heights = sorted(float(str(each.get("y"))) for each in names)
+    assert len(heights) == 12
+    assert min(b - a for a, b in pairwise(heights)) >= 12
+    assert heights[0] > 0

@@ -131,6 +131,10 @@ def test_the_commands_are_ready_for_a_shell() -> None:
     assert words == ["shackdoo", "train", *manifest()["overrides"]]
 
 
+def test_what_is_no_training_is_run_again_by_its_own_command() -> None:
+    assert "shackdoo infer task=Mnist_B" in run_page(content(run={"kind": "infer"}), "en")
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_nothing_outside_of_the_file_is_needed(name: str) -> None:
     page = Read(PAGES[name])
