@@ -13,10 +13,13 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from shackdoo.commands.configured_store import configured_uri
 from shackdoo.config.project import Project, find_project, load_dotenv
-from shackdoo.errors import RequestError, RunError
+from shackdoo.errors import RequestError, RunError, StoreError
+from shackdoo.tracking.experiment_page import VIEW, VIEW_TAG, saved_view
+from shackdoo.tracking.listing import RUN_UID
 from shackdoo.tracking.server import ask, public_address
 from shackdoo.tracking.shipping import read_shipping, start_sync
 from shackdoo.tracking.state import local_runs
@@ -209,8 +212,31 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
 def _link(uri: str, own: bool = False) -> str:
     """Return the address of the run list of the experiment with the newest run."""
     found = ask(uri, "experiments/search", {"max_results": MOST_EXPERIMENTS}, own)
-    ids = [experiment["experiment_id"] for experiment in found.get("experiments", ())]
-    newest = {"experiment_ids": ids, "max_results": 1, "order_by": ["start_time DESC"]}
-    runs = ask(uri, "runs/search", newest, own).get("runs") if ids else None
+    experiments = {each["experiment_id"]: each for each in found.get("experiments", ())}
+    newest = {"experiment_ids": [*experiments], "max_results": 1, "order_by": ["start_time DESC"]}
+    runs = ask(uri, "runs/search", newest, own).get("runs") if experiments else None
     experiment = runs[0]["info"]["experiment_id"] if runs else "0"
-    return f"{public_address(uri)}/#/experiments/{experiment}/runs?workflowType=machine_learning"
+    link = f"{public_address(uri)}/#/experiments/{experiment}/runs?workflowType=machine_learning"
+    if runs and RUN_UID in _tags(runs[0]["data"]) and _has_view(uri, experiments[experiment], own):
+        return f"{link}&viewStateShareKey={VIEW}"
+    return link
+
+
+def _has_view(uri: str, experiment: dict[str, Any], own: bool) -> bool:
+    """Return whether the experiment has the view of what matters, made now if it must be."""
+    if VIEW_TAG in _tags(experiment):
+        return True
+    view = {
+        "experiment_id": experiment["experiment_id"],
+        "key": VIEW_TAG,
+        "value": saved_view(),
+    }
+    try:
+        ask(uri, "experiments/set-experiment-tag", view, own)
+    except StoreError:  # who may only read sees MLflow's own columns
+        return False
+    return True
+
+
+def _tags(thing: dict[str, Any]) -> set[str]:
+    return {tag["key"] for tag in thing.get("tags", ())}

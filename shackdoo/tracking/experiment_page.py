@@ -7,16 +7,16 @@ which a link names.
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 
 NOTE = "mlflow.note.content"
-MAX_NOTE = 4000  # characters; MLflow holds 5000, and hiding a secret may lengthen a text
 VIEW = "shackdoo"  # the saved view's key, in the link
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 VIEW_NAME = "shackdoo: what matters first"
 DATED = 1_767_225_600_000  # 2026-01-01; MLflow wants a date, and equal views have equal tags
 FIRST_COLUMNS = {  # as MLflow names them, in order; widths in pixels
-    "tags.`shackdoo.task`": 100,
+    "tags.`shackdoo.task`": 125,
     "tags.`shackdoo.tag`": 120,
     "metrics.`test_accuracy`": 115,
     "metrics.`val_accuracy`": 110,
@@ -40,6 +40,7 @@ class Recipe:
         about: what the task is, in one sentence.
         lineage: the task's class and its parents.
         data: name of the data set.
+        command: what adds a run.
     """
 
     experiment: str
@@ -47,27 +48,29 @@ class Recipe:
     about: str
     lineage: str
     data: str
+    command: str
 
 
 def note(recipe: Recipe) -> str:
     """Return the text above the runs of an experiment, in markdown."""
     return f"""\
-Runs of `shackdoo train`. The first one is of the task **{recipe.task}** ({recipe.lineage}) on the
-data `{recipe.data}`: {recipe.about}
+**{recipe.task}** ({recipe.lineage}) on the data `{recipe.data}`: {recipe.about}
 
-Add a run, here with one value changed: `shackdoo train task={recipe.task} seed=1`
+That is the task of the first run here; the column `shackdoo.task` names each run's.
+
+Add a run, here with one value changed: `{recipe.command} seed=1`
 
 | column | says |
 |---|---|
 | `shackdoo.task`, `shackdoo.tag` | the task of a run, and the name that its user gave it (`tag=…`) |
-| `test_…` | measured once on test data that the training never saw: compare runs by these |
-| `val_…` | measured after each epoch on examples that are held out of the training |
+| `test_…` | measured once, at the end, on data that the training never saw: the figures to report |
+| `val_…` | measured after each epoch on examples held out of the training: choose between runs by these |
 | `loss`, `accuracy` | of the last epoch, on the training examples |
 | `task.parameters.…`, `optimizer.…`, `config.…` | the configuration, by the names that `shackdoo train` takes (`config.seed` is `seed`) |
 
 The button *Columns* shows all others. A run's own page has its curves, and under *Artifacts* its
 pictures, whole configuration (`config.yaml`) and origin (`manifest.json`).
-`shackdoo runs --experiment {recipe.experiment}` prints the same runs as a tree.
+`shackdoo runs --experiment {shlex.quote(recipe.experiment)}` prints the same runs as a tree.
 """  # noqa: E501  # a table's row is one line
 
 
@@ -85,3 +88,8 @@ def saved_view() -> str:
         "state": json.dumps(state, separators=(",", ":")),
     }
     return json.dumps(view, separators=(",", ":"))
+
+
+def page_tags(text: str | None) -> dict[str, str]:
+    """Return the tags of a new experiment: its text, if it has one, and its saved view."""
+    return {VIEW_TAG: saved_view(), **({} if text is None else {NOTE: text})}

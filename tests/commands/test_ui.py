@@ -9,9 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +22,16 @@ from recorded import record
 
 from shackdoo.commands import ui
 from shackdoo.errors import ConfigError, RequestError
+from shackdoo.tracking.experiment_page import NOTE, VIEW_TAG, saved_view
 from shackdoo.tracking.journal import now_ms
+from shackdoo.tracking.mlflow_database import make_database
 from shackdoo.tracking.shipper import Workshop, ship
 from shackdoo.tracking.shipping import wait_shipped
-from shackdoo.tracking.store import check_reachable, resolve_uri
+from shackdoo.tracking.store import check_reachable, resolve_uri, sqlite_file
 from shackdoo.tracking.tracker import Artifact
 
 QUERY = "runs?workflowType=machine_learning"
+KEY = "&viewStateShareKey=shackdoo"
 
 
 @pytest.fixture
@@ -90,7 +95,7 @@ def test_it_opens_the_experiment_with_the_newest_run(
     older = recorded_run(project, "older", now - 10_000)
     # A proxy that is not there: what runs on this machine is asked past it.
     with served(signal.SIGINT, http_proxy="http://127.0.0.1:1") as (address, page):
-        assert page == f"experiments/{experiment_of(project, newer)}/{QUERY}"
+        assert page == f"experiments/{experiment_of(project, newer)}/{QUERY}{KEY}"
         listed = json.loads(
             fetch(f"{address}/ajax-api/2.0/mlflow/artifacts/list?run_id={older}&path=report")
         )
@@ -102,6 +107,52 @@ def test_it_opens_the_experiment_with_the_newest_run(
         with_password = address.replace("//", "//me:hunter2@")
         assert ui.main([f"tracking.uri={with_password}"]) == 0
         assert capsys.readouterr().out == f"{address}/#/{page}\n"
+
+
+def test_an_experiment_that_somebody_else_made_gets_the_view_and_keeps_its_text(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mlflow import MlflowClient
+
+    uri = resolve_uri(None, project)
+    make_database(sqlite_file(uri))
+    client = MlflowClient(uri)
+    made = client.create_experiment("digits", tags={NOTE: "mine"})
+    recorded_run(project, "digits", now_ms())
+    with served(signal.SIGTERM) as (address, page):
+        assert page == f"experiments/{made}/{QUERY}{KEY}"
+        tags = client.get_experiment(made).tags
+        assert (tags[NOTE], tags[VIEW_TAG]) == ("mine", saved_view())
+        client.set_experiment_tag(made, VIEW_TAG, "changed in the browser")
+        assert ui.main([f"tracking.uri={address}"]) == 0
+        assert capsys.readouterr().out.endswith(f"{page}\n")
+    assert client.get_experiment(made).tags[VIEW_TAG] == "changed in the browser"
+
+
+def test_runs_that_shackdoo_did_not_make_open_in_mlflows_own_view(project: Path) -> None:
+    from mlflow import MlflowClient
+
+    uri = resolve_uri(None, project)
+    make_database(sqlite_file(uri))
+    client = MlflowClient(uri)
+    made = client.create_experiment("others")
+    client.create_run(made)
+    with served(signal.SIGTERM) as (_, page):
+        assert page == f"experiments/{made}/{QUERY}"
+    assert VIEW_TAG not in client.get_experiment(made).tags
+
+
+def test_who_may_only_read_sees_mlflows_own_view() -> None:
+    class ReadOnly(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_error(403)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), ReadOnly) as server:
+        threading.Thread(target=server.handle_request).start()
+        uri = f"http://127.0.0.1:{server.server_port}"
+        assert not ui._has_view(uri, {"experiment_id": "1"}, own=True)
 
 
 def test_a_first_look_before_the_first_run(
