@@ -65,6 +65,7 @@ def test_the_text_above_the_runs_unfolds_to_the_command_that_adds_one(
     browser.resize(WIDTH, HEIGHT)
     browser.open(site.link)
     browser.shows("Mnist_B (Mnist_B < Mnist_A < Task) on the data mnist")
+    browser.find("[data-component-id='mlflow.experiment.metadata_editor.expand_button']").click()
     table = browser.find("table", "measured once")
     assert "choose between runs by these" in table.text
     assert browser.find("code", "shackdoo train task=Mnist_B seed=1")
