@@ -16,15 +16,15 @@ VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 VIEW_NAME = "shackdoo: what matters first"
 DATED = 1_767_225_600_000  # 2026-01-01; MLflow wants a date, and equal views have equal tags
 FIRST_COLUMNS = {  # as MLflow names them, in order; widths in pixels
-    "tags.`shackdoo.task`": 125,
-    "tags.`shackdoo.tag`": 120,
-    "metrics.`test_accuracy`": 115,
-    "metrics.`val_accuracy`": 110,
-    "metrics.`loss`": 90,
-    "duration": 85,
-    "params.`task.parameters.epochs`": 185,
-    "params.`task.parameters.batch_size`": 205,
-    "params.`optimizer.learning_rate`": 180,
+    "tags.`shackdoo.task`": 115,
+    "tags.`shackdoo.tag`": 115,
+    "metrics.`test_accuracy`": 110,
+    "metrics.`val_accuracy`": 105,
+    "metrics.`loss`": 80,
+    "duration": 75,
+    "params.`task.parameters.epochs`": 175,
+    "params.`task.parameters.batch_size`": 195,
+    "params.`optimizer.learning_rate`": 170,
     "params.`config.seed`": 95,
 }
 OWN_DURATION = "duration"  # always shown; MLflow knows it as no column to be selected

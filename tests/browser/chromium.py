@@ -33,7 +33,7 @@ FLAGS = (
 )
 WIDTH, HEIGHT = 2200, 900  # as wide as all columns: MLflow's table draws those in sight only
 STILL_SECONDS = 1.0
-COLOURS = 128  # of a picture that is kept
+COLOURS = 256  # of a picture that is kept
 # What MLflow 3.17 itself leaves in the console, word for word, and why it does no harm.
 KNOWN_NOISE = {
     # The page asks who is logged in; a server without accounts has nobody to name.

@@ -65,7 +65,7 @@ class Site:
     def run_page(self, run: Any, part: str = "") -> str:
         """Return the address of a run's page, or of a part of it."""
         page = f"{self.address}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
-        return f"{page}/{part}" if part else page
+        return f"{page}{part}?workflowType=machine_learning"
 
 
 @pytest.fixture(scope="session")
@@ -99,7 +99,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) 
 
 
 def _shackdoo(*arguments: str, environment: dict[str, str]) -> None:
-    command = [sys.executable, "-m", "shackdoo.cli", *arguments]
+    command = [str(Path(sys.executable).with_name("shackdoo")), *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
 

@@ -39,7 +39,7 @@ def test_the_link_opens_the_newest_experiment_with_what_matters_first(
     browser.shows(*(run.info.run_name for run in runs), f"{len(runs)} matching runs")
     _checkboxes, *shown = columns(browser)
     assert shown == ["attributes.`Run Name`", "runDateAndNestInfo", *FIRST_COLUMNS]
-    keep("run-list", 1720, 640)
+    keep("run-list", 1880, 640)
 
 
 def test_the_columns_hold_what_was_recorded(browser: Chromium, site: Site) -> None:
