@@ -57,19 +57,32 @@ def recorded_run(project: Path, experiment: str, start_time: int) -> str:
 
 
 @contextmanager
-def served(ending: signal.Signals, **environment: str) -> Iterator[tuple[str, str]]:
-    """Run ``shackdoo ui`` on a free port; yield the server's address and the rest of the link."""
+def serving(ending: signal.Signals, **environment: str) -> Iterator[Callable[[], tuple[str, str]]]:
+    """Run ``shackdoo ui`` on a free port; yield what reads the next link: address and page."""
     command = [sys.executable, "-m", "shackdoo.cli", "ui", "--port", "0"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
     ) as process:
-        assert process.stdout is not None
-        address, _, page = process.stdout.readline().strip().partition("/#/")
+        stdout = process.stdout
+        assert stdout is not None
+
+        def next_link() -> tuple[str, str]:
+            address, _, page = stdout.readline().strip().partition("/#/")
+            return address, page
+
         try:
-            yield address, page
+            yield next_link
         finally:
             process.send_signal(ending)
         assert process.wait(30) == 0
+
+
+@contextmanager
+def served(ending: signal.Signals, **environment: str) -> Iterator[tuple[str, str]]:
+    """Run ``shackdoo ui``; yield the server's address and the rest of the link."""
+    with serving(ending, **environment) as next_link:
+        address, page = next_link()
+        yield address, page
     with pytest.raises(OSError, match="refused"):  # nothing is left behind
         urllib.request.urlopen(address, timeout=5)
 
@@ -158,10 +171,16 @@ def test_who_may_only_read_sees_mlflows_own_view() -> None:
 def test_a_first_look_before_the_first_run(
     project: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with served(signal.SIGHUP) as (address, page):
+    with serving(signal.SIGHUP) as next_link:
+        address, page = next_link()
         assert page == f"experiments/0/{QUERY}"
-        assert "shackdoo train task=Mnist_B" in capfd.readouterr().err
+        assert (
+            "No run is recorded here yet. Make one from another terminal: make train, or "
+            "shackdoo train task=Mnist_B." in capfd.readouterr().err
+        )
         where = json.loads(fetch(f"{address}/api/2.0/mlflow/experiments/get?experiment_id=0"))
+        first = recorded_run(project, "first", now_ms())
+        assert next_link() == (address, f"experiments/{experiment_of(project, first)}/{QUERY}{KEY}")
     # A run without a server can write there as well.
     location = where["experiment"]["artifact_location"]
     assert location == f"{(project / 'mlruns').as_uri()}/0"
