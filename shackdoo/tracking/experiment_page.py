@@ -68,7 +68,7 @@ Add a run, here with one value changed: `{recipe.command} seed=1`
 | `loss`, `accuracy` | of the last epoch, on the training examples |
 | `task.parameters.…`, `optimizer.…`, `config.…` | the configuration, by the names that `shackdoo train` takes (`config.seed` is `seed`) |
 
-The button *Columns* shows all others. A run's own page has its curves, and under *Artifacts* its pictures, its whole configuration (`config.yaml`) and its origin (`manifest.json`).
+The button *Columns* shows all others. A run's own page has its curves, and under *Artifacts* its report and pictures (`report`), its whole configuration (`config.yaml`) and its origin (`manifest.json`).
 
 `shackdoo runs --experiment {shlex.quote(recipe.experiment)}` prints the same runs as a tree.
 """  # noqa: E501  # a row is one line, and MLflow breaks a paragraph wherever a line ends

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 from chromium import HEIGHT, WIDTH, Chromium
-from conftest import JAPANESE, JAPANESE_NOTE, JAPANESE_TAG, Site
 from selenium.webdriver.remote.webelement import WebElement
+from shown_site import JAPANESE, JAPANESE_NOTE, JAPANESE_TAG, Site
 
 from shackdoo.tracking.experiment_page import FIRST_COLUMNS
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from chromium import HEIGHT, Chromium
-from conftest import Site
+from shown_site import Site
 
 pytestmark = pytest.mark.browser
-PAGE_WIDTH = 1500
+PAGE_WIDTH, REPORT_WIDTH = 1500, 1100
 
 
 @pytest.fixture
@@ -43,7 +43,8 @@ def test_the_page_shows_metrics_parameters_and_description(
     browser.shows(*run.data.metrics, *map(str, run.data.metrics.values()))
     browser.shows("Description", "task.parameters.batch_size", "optimizer.learning_rate", "mnist")
     browser.shows(run.data.tags["shackdoo.tag"], "shackdoo.lineage", "Mnist_B < Mnist_A < Task")
-    browser.open(site.run_page(run))
+    if "report.page" in run.data.params:
+        browser.shows("Result", f"test_accuracy {run.data.metrics['test_accuracy']:.4f}")
     keep("run-page", PAGE_WIDTH, 1100)
 
 
@@ -83,14 +84,18 @@ def test_texts_are_shown(browser: Chromium, site: Site, run: Any) -> None:
 def test_the_report_is_shown(
     browser: Chromium, site: Site, run: Any, keep: Callable[..., None]
 ) -> None:
-    reports = [path for path in files(site, run) if path == "report/report.html"]
-    if not reports:
-        pytest.skip("runs have no report.html yet")
+    if "report.page" not in run.data.params:
+        pytest.skip("runs have no report yet")
+    uid, accuracy = run.data.tags["shackdoo.run_uid"], run.data.metrics["test_accuracy"]
     browser.resize(PAGE_WIDTH, HEIGHT)
     browser.open(site.run_page(run, "/artifacts/report/report.html"))
     browser.driver.switch_to.frame(browser.find("iframe"))
     try:
-        browser.shows(run.data.tags["shackdoo.run_uid"][:8], "test_accuracy")
+        browser.shows(uid, f"{accuracy:.4f}", "Learning curves", "Confusion matrix")
+        assert browser.all("svg")
     finally:
         browser.driver.switch_to.default_content()
-    keep("report", PAGE_WIDTH, 1100)
+    site.client.download_artifacts(run.info.run_id, "report/report.html", str(site.root))
+    browser.open((site.root / "report" / "report.html").as_uri())  # as a download is opened
+    browser.shows(uid)
+    keep("report", REPORT_WIDTH, 1400)
