@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,7 +96,7 @@ def test_the_report_is_shown(
         assert browser.all("svg")
     finally:
         browser.driver.switch_to.default_content()
-    site.client.download_artifacts(run.info.run_id, "report/report.html", str(site.root))
-    browser.open((site.root / "report" / "report.html").as_uri())  # as a download is opened
+    file = site.client.download_artifacts(run.info.run_id, "report/report.html", str(site.root))
+    browser.open(Path(file).as_uri())  # as a download is opened
     browser.shows(uid)
     keep("report", REPORT_WIDTH, 1400)
