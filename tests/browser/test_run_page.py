@@ -44,8 +44,7 @@ def test_the_page_shows_metrics_parameters_and_description(
     browser.shows(*run.data.metrics, *map(str, run.data.metrics.values()))
     browser.shows("Description", "task.parameters.batch_size", "optimizer.learning_rate", "mnist")
     browser.shows(run.data.tags["shackdoo.tag"], "shackdoo.lineage", "Mnist_B < Mnist_A < Task")
-    if "report.page" in run.data.params:
-        browser.shows("Result", f"test_accuracy {run.data.metrics['test_accuracy']:.4f}")
+    browser.shows("Result", f"test_accuracy {run.data.metrics['test_accuracy']:.4f}")
     keep("run-page", PAGE_WIDTH, 1100)
 
 
@@ -59,7 +58,8 @@ def test_each_metric_has_its_chart(browser: Chromium, site: Site, run: Any) -> N
 def test_each_picture_is_shown(browser: Chromium, site: Site, run: Any) -> None:
     browser.resize(PAGE_WIDTH, HEIGHT)
     pictures = [path for path in files(site, run) if path.endswith(".png")]
-    assert {"report/learning_curves.png", "report/confusion_matrix.png"} <= set(pictures)
+    kinds = ("learning_curves", "confusion_matrix", "worst_mistakes")
+    assert {f"report/{kind}.png" for kind in kinds} <= set(pictures)
     for path in pictures:
         browser.open(site.run_page(run, f"/artifacts/{path}"))
         browser.shows(path)
@@ -85,8 +85,6 @@ def test_texts_are_shown(browser: Chromium, site: Site, run: Any) -> None:
 def test_the_report_is_shown(
     browser: Chromium, site: Site, run: Any, keep: Callable[..., None]
 ) -> None:
-    if "report.page" not in run.data.params:
-        pytest.skip("runs have no report yet")
     uid, accuracy = run.data.tags["shackdoo.run_uid"], run.data.metrics["test_accuracy"]
     browser.resize(PAGE_WIDTH, HEIGHT)
     browser.open(site.run_page(run, "/artifacts/report/report.html"))
