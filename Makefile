@@ -11,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 	--custom-compile-command "make lock" pyproject.toml $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install train infer ui test test-all check bench lock clean
+.PHONY: help install train infer ui test test-all screenshots check bench lock clean
 
 # The stamp holds the folder it was made in: a moved or copied checkout gets its own environment.
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
@@ -19,7 +19,7 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 endif
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  ARGS="key=value ..." passes overrides (train) or arguments; TASK=Mnist_A picks a task'
 
 install: $(STAMP)  ## make .venv with the locked packages and shackdoo itself (editable)
@@ -38,6 +38,9 @@ test: $(STAMP)  ## run the tests that need a few minutes and nothing installed
 
 test-all: $(STAMP)  ## run all tests with their full counts, also those that are slow or need a server
 	$(BIN)/python -m pytest --full $(ARGS)
+
+screenshots: $(STAMP)  ## take the pictures of the browser in docs/screenshots anew (wants Chromium)
+	$(BIN)/python -m pytest tests/browser --screenshots docs/screenshots $(ARGS)
 
 check: $(STAMP)  ## check format, lint, types and the direction of imports
 	$(BIN)/ruff format --check .

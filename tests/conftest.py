@@ -1,4 +1,4 @@
-"""How often a test repeats what depends on chance."""
+"""Options: how often a test repeats what depends on chance; pictures to be kept."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--full``."""
+    """Add ``--full`` and ``--screenshots``."""
     parser.addoption(
         "--full", action="store_true", help="crash and outage tests with their full counts"
+    )
+    parser.addoption(
+        "--screenshots", metavar="FOLDER", help="the browser tests keep pictures for the README"
     )
 
 

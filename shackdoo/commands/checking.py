@@ -45,6 +45,10 @@ class Checked:
         """Return what hides the secrets of this run wherever it is recorded."""
         return Redactor.of(self.composed.values, self.composed.interpolated, os.environ)
 
+    def lineage(self) -> str:
+        """Return the names of the task's class and its parents, nearest first."""
+        return " < ".join(parent.__name__ for parent in type(self.task).lineage())
+
 
 def check(composed: Composed, project: Project, data: bool = True) -> Checked:
     """Return the request with its task, everything checked that can be without TensorFlow.

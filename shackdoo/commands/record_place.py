@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import inspect
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from shackdoo.provenance.redact import without_credentials
 from shackdoo.provenance.secrets import Redactor
 from shackdoo.report.drawing import FILES, draw
 from shackdoo.tracking.also import Patient, RunIdentity, Tee, find_trackers
+from shackdoo.tracking.experiment_page import Recipe, note
 from shackdoo.tracking.journal import Header, JournalTracker, now_ms
 from shackdoo.tracking.memory import MemoryTracker
 from shackdoo.tracking.shipping import (
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from shackdoo.tracking.tracker import Status
 
 JOINED = "MLFLOW_RUN_ID"  # set by `mlflow run`: the run exists already and is joined
+LEADING = ("task=", "experiment=")  # overrides that lead a run to its experiment
 JOINED_WAIT = 120.0  # seconds; what `mlflow run` starts should be in the store when it returns
 
 
@@ -200,7 +203,23 @@ def _header(checked: Checked, redactor: Redactor, uid: str, name: str, uri: str)
         start_time=now_ms(),
         parent_uid=checked.parent_uid,
         keep_days=config.tracking.keep_days,
+        experiment_note=redactor.text(config.description or _note(checked)),
     )
+
+
+def _note(checked: Checked) -> str:
+    """Return what stands above the runs of an experiment that this run creates."""
+    composed, about = checked.composed, inspect.getdoc(type(checked.task)) or ""
+    leads_here = [each for each in composed.overrides if each.startswith(LEADING)]
+    recipe = Recipe(
+        experiment=composed.config.experiment,
+        task=composed.config.task.name,
+        about=about.partition("\n")[0],
+        lineage=checked.lineage(),
+        data=composed.config.task.data,
+        command=shlex.join(["shackdoo", "train", *leads_here]),
+    )
+    return note(recipe)
 
 
 def _check_writable(folder: Path) -> None:

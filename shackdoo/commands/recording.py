@@ -126,7 +126,7 @@ class Recording:
                 **{name: str(value) for name, value in values["tags"].items()},
                 "shackdoo.task": composed.config.task.name,
                 "shackdoo.tag": self._redactor.text(composed.config.tag),
-                "shackdoo.lineage": self._lineage(),
+                "shackdoo.lineage": self.checked.lineage(),
                 "shackdoo.code": _code(self._manifest["code"]),
                 "shackdoo.config_digest": self._manifest["config_digest"],
                 **self.own_tags(),
@@ -172,13 +172,10 @@ class Recording:
         for name, why in left_out.items():
             self.notice(f"the untracked file {name} is not shipped: {why}")
 
-    def _lineage(self) -> str:
-        return " < ".join(parent.__name__ for parent in type(self.checked.task).lineage())
-
     def _announce(self) -> None:
         config = self.checked.composed.config
         self.notice(f"{config.task.name}  run {self.place.uid}")
-        self.notice(f"  lineage   {self._lineage()}")
+        self.notice(f"  lineage   {self.checked.lineage()}")
         self.notice(f"  tracking  {config.experiment} > {config.tag}, {self.place.where}")
 
     # ── while it runs ────────────────────────────────────────────────────────────────────────

@@ -13,10 +13,13 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from shackdoo.commands.configured_store import configured_uri
 from shackdoo.config.project import Project, find_project, load_dotenv
-from shackdoo.errors import RequestError, RunError
+from shackdoo.errors import RequestError, RunError, StoreError
+from shackdoo.tracking.experiment_page import VIEW, VIEW_TAG, saved_view
+from shackdoo.tracking.listing import RUN_UID
 from shackdoo.tracking.server import ask, public_address
 from shackdoo.tracking.shipping import read_shipping, start_sync
 from shackdoo.tracking.state import local_runs
@@ -27,7 +30,13 @@ WAY_OUT = f"shackdoo ui {OVERRIDE}…"
 HIGHEST_PORT = 65535
 START_SECONDS = 180.0  # a server on a new database makes its tables first
 STOP_SECONDS = 10.0
+LOOK_SECONDS = 2.0  # between looks for the first run
 MOST_EXPERIMENTS = 1000  # looked through for the newest run
+FIRST_RUN = (
+    "No run is recorded here yet. Make one from another terminal: make train, or "
+    "shackdoo train task=Mnist_B. The link below opens an empty list until then; that of the first "
+    "run is printed here as soon as it has begun."
+)
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # addresses to serve on: to ask
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -41,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
     uri = resolve_uri(wanted, project.root)
     _ship_what_is_left(project)
     if is_server(uri):
-        print(_link(uri))
+        print(_link(uri)[0])
         return 0
     host = options.host or os.environ.get("UI_HOST") or "127.0.0.1"
     port = _free_port(host, options.port or os.environ.get("UI_PORT") or "5000")
@@ -106,7 +115,6 @@ def _make_database(uri: str) -> None:
     file = sqlite_file(uri)
     if file is None or (file.exists() and file.stat().st_size):
         return
-    print("no run is recorded here yet; make one: shackdoo train task=Mnist_B", file=sys.stderr)
     command = [sys.executable, "-m", "shackdoo.tracking.mlflow_database", str(file)]
     if subprocess.run(command, env=_environment(uri), stdout=sys.stderr).returncode:
         raise RunError(f"The store {file} can't be made; what MLflow said stands above.")
@@ -116,12 +124,26 @@ def _serve(uri: str, host: str, port: int, project: Project) -> int:
     address = _address(host, port)
     with _interruptible(), _server(uri, host, port, project) as server:
         _wait_until_up(server, address)
-        print(_link(address, own=True), flush=True)
+        _tell(server, address)
         code = server.wait()
         raise RunError(
             f"The MLflow server ended by itself (exit code {code}); what it said stands above."
         )
     return 0  # interrupted, which is how it is meant to end
+
+
+def _tell(server: subprocess.Popen[bytes], address: str) -> None:
+    """Print the link; before the first run that of an empty list, and then that of the run."""
+    link, seen = _link(address, own=True)
+    if not seen:
+        print(FIRST_RUN, file=sys.stderr, flush=True)
+    print(link, flush=True)
+    while not seen and server.poll() is None:
+        time.sleep(LOOK_SECONDS)
+        with contextlib.suppress(StoreError):  # busy: a training makes its first entries
+            link, seen = _link(address, own=True)
+            if seen:
+                print(link, flush=True)
 
 
 def _address(host: str, port: int) -> str:
@@ -206,11 +228,34 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
         server.wait()
 
 
-def _link(uri: str, own: bool = False) -> str:
-    """Return the address of the run list of the experiment with the newest run."""
+def _link(uri: str, own: bool = False) -> tuple[str, bool]:
+    """Return the address of the run list with the newest run, and whether there is a run at all."""
     found = ask(uri, "experiments/search", {"max_results": MOST_EXPERIMENTS}, own)
-    ids = [experiment["experiment_id"] for experiment in found.get("experiments", ())]
-    newest = {"experiment_ids": ids, "max_results": 1, "order_by": ["start_time DESC"]}
-    runs = ask(uri, "runs/search", newest, own).get("runs") if ids else None
+    experiments = {each["experiment_id"]: each for each in found.get("experiments", ())}
+    newest = {"experiment_ids": [*experiments], "max_results": 1, "order_by": ["start_time DESC"]}
+    runs = ask(uri, "runs/search", newest, own).get("runs") if experiments else None
     experiment = runs[0]["info"]["experiment_id"] if runs else "0"
-    return f"{public_address(uri)}/#/experiments/{experiment}/runs?workflowType=machine_learning"
+    link = f"{public_address(uri)}/#/experiments/{experiment}/runs?workflowType=machine_learning"
+    if runs and RUN_UID in _tags(runs[0]["data"]) and _has_view(uri, experiments[experiment], own):
+        link = f"{link}&viewStateShareKey={VIEW}"
+    return link, bool(runs)
+
+
+def _has_view(uri: str, experiment: dict[str, Any], own: bool) -> bool:
+    """Return whether the experiment has the view of what matters, made now if it must be."""
+    if VIEW_TAG in _tags(experiment):
+        return True
+    view = {
+        "experiment_id": experiment["experiment_id"],
+        "key": VIEW_TAG,
+        "value": saved_view(),
+    }
+    try:
+        ask(uri, "experiments/set-experiment-tag", view, own)
+    except StoreError:  # who may only read sees MLflow's own columns
+        return False
+    return True
+
+
+def _tags(thing: dict[str, Any]) -> set[str]:
+    return {tag["key"] for tag in thing.get("tags", ())}

@@ -10,7 +10,17 @@ from typing import Any
 Scalar = str | int | float | bool | None
 
 WITHOUT_EFFECT = frozenset(
-    {"experiment", "tag", "tags", "tracking", "report", "best", "resume", "register"}
+    {
+        "experiment",
+        "description",
+        "tag",
+        "tags",
+        "tracking",
+        "report",
+        "best",
+        "resume",
+        "register",
+    }
 )
 
 
@@ -35,9 +45,9 @@ def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Scala
 def config_digest(values: Mapping[str, Any]) -> str:
     """Return the sha256 of all values that can change the bits of a result.
 
-    Left out are names, records and pictures of a run: ``experiment``, ``tag``, ``tags``,
-    ``tracking``, ``report``, ``best``, ``resume``, ``register``. The order of keys is immaterial,
-    but for ``callbacks``, which run in their order.
+    Left out are names, records and pictures of a run: ``experiment``, ``description``, ``tag``,
+    ``tags``, ``tracking``, ``report``, ``best``, ``resume``, ``register``. The order of keys is
+    immaterial, but for ``callbacks``, which run in their order.
 
     Returns:
         64 hexadecimal digits.

@@ -31,6 +31,7 @@ Value = TypeVar("Value")
 SHA256 = r"^[0-9a-f]{64}$"
 MAX_SEED = 2**31 - 1  # numpy and TensorFlow take it as int32
 MAX_PICTURES = 400  # in one picture of many
+MAX_DESCRIPTION = 4000  # characters; MLflow holds 5000, and hiding a secret may lengthen a text
 
 
 def _text_of_scalar(value: object) -> object:
@@ -180,6 +181,7 @@ class Config(_Spec):
     """The whole configuration of a run."""
 
     experiment: Text
+    description: Annotated[Text, Field(max_length=MAX_DESCRIPTION)] | None
     tag: Text
     tags: ReadOnly[Text]
     seed: NonNegativeInt = Field(le=MAX_SEED)

@@ -51,6 +51,7 @@ class Header:
         start_time: milliseconds since 1970.
         parent_uid: the run that this one is a part of, or None.
         keep_days: days until the run's folder may go once all of it is in the store; None: never.
+        experiment_note: text above the runs of the experiment, if this run creates it.
     """
 
     run_uid: str
@@ -64,6 +65,7 @@ class Header:
     start_time: int
     parent_uid: str | None
     keep_days: float | None
+    experiment_note: str | None = None
 
 
 class Journal:

@@ -28,6 +28,7 @@ from mlflow.exceptions import MlflowException
 from shackdoo.config.registered_name import RegisteredName, parse_registered_name
 from shackdoo.errors import StoreError
 from shackdoo.tracking.blobs import file_digest, named_copy
+from shackdoo.tracking.experiment_page import page_tags
 from shackdoo.tracking.journal import Entry
 from shackdoo.tracking.limits import FOLDER, MAX_PARAM, MAX_TAG, Fitted, fit, fit_key
 from shackdoo.tracking.listing import PARENT_UID, RUN_UID
@@ -251,7 +252,13 @@ class MlflowStore:
         found = self.client.get_experiment_by_name(name)
         if found is None:
             try:
-                return str(self.client.create_experiment(name, self._artifact_location(header)))
+                return str(
+                    self.client.create_experiment(
+                        name,
+                        self._artifact_location(header),
+                        tags=page_tags(header.get("experiment_note")),
+                    )
+                )
             except MlflowException:  # another run was faster
                 found = self.client.get_experiment_by_name(name)
                 if found is None:

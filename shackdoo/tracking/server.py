@@ -26,7 +26,7 @@ INSECURE, CERTIFICATE = "MLFLOW_TRACKING_INSECURE_TLS", "MLFLOW_TRACKING_SERVER_
 
 
 def ask(uri: str, what: str, query: Mapping[str, object], own: bool = False) -> dict[str, Any]:
-    """Return what an MLflow server answers to a search.
+    """Return what an MLflow server answers to a request.
 
     Args:
         uri: the server's address; ``user:password@`` in it goes before the environment's.

@@ -9,9 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +22,16 @@ from recorded import record
 
 from shackdoo.commands import ui
 from shackdoo.errors import ConfigError, RequestError
+from shackdoo.tracking.experiment_page import NOTE, VIEW_TAG, saved_view
 from shackdoo.tracking.journal import now_ms
+from shackdoo.tracking.mlflow_database import make_database
 from shackdoo.tracking.shipper import Workshop, ship
 from shackdoo.tracking.shipping import wait_shipped
-from shackdoo.tracking.store import check_reachable, resolve_uri
+from shackdoo.tracking.store import check_reachable, resolve_uri, sqlite_file
 from shackdoo.tracking.tracker import Artifact
 
 QUERY = "runs?workflowType=machine_learning"
+KEY = "&viewStateShareKey=shackdoo"
 
 
 @pytest.fixture
@@ -52,19 +57,32 @@ def recorded_run(project: Path, experiment: str, start_time: int) -> str:
 
 
 @contextmanager
-def served(ending: signal.Signals, **environment: str) -> Iterator[tuple[str, str]]:
-    """Run ``shackdoo ui`` on a free port; yield the server's address and the rest of the link."""
+def serving(ending: signal.Signals, **environment: str) -> Iterator[Callable[[], tuple[str, str]]]:
+    """Run ``shackdoo ui`` on a free port; yield what reads the next link: address and page."""
     command = [sys.executable, "-m", "shackdoo.cli", "ui", "--port", "0"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
     ) as process:
-        assert process.stdout is not None
-        address, _, page = process.stdout.readline().strip().partition("/#/")
+        stdout = process.stdout
+        assert stdout is not None
+
+        def next_link() -> tuple[str, str]:
+            address, _, page = stdout.readline().strip().partition("/#/")
+            return address, page
+
         try:
-            yield address, page
+            yield next_link
         finally:
             process.send_signal(ending)
         assert process.wait(30) == 0
+
+
+@contextmanager
+def served(ending: signal.Signals, **environment: str) -> Iterator[tuple[str, str]]:
+    """Run ``shackdoo ui``; yield the server's address and the rest of the link."""
+    with serving(ending, **environment) as next_link:
+        address, page = next_link()
+        yield address, page
     with pytest.raises(OSError, match="refused"):  # nothing is left behind
         urllib.request.urlopen(address, timeout=5)
 
@@ -90,7 +108,7 @@ def test_it_opens_the_experiment_with_the_newest_run(
     older = recorded_run(project, "older", now - 10_000)
     # A proxy that is not there: what runs on this machine is asked past it.
     with served(signal.SIGINT, http_proxy="http://127.0.0.1:1") as (address, page):
-        assert page == f"experiments/{experiment_of(project, newer)}/{QUERY}"
+        assert page == f"experiments/{experiment_of(project, newer)}/{QUERY}{KEY}"
         listed = json.loads(
             fetch(f"{address}/ajax-api/2.0/mlflow/artifacts/list?run_id={older}&path=report")
         )
@@ -104,13 +122,65 @@ def test_it_opens_the_experiment_with_the_newest_run(
         assert capsys.readouterr().out == f"{address}/#/{page}\n"
 
 
+def test_an_experiment_that_somebody_else_made_gets_the_view_and_keeps_its_text(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mlflow import MlflowClient
+
+    uri = resolve_uri(None, project)
+    make_database(sqlite_file(uri))
+    client = MlflowClient(uri)
+    made = client.create_experiment("digits", tags={NOTE: "mine"})
+    recorded_run(project, "digits", now_ms())
+    with served(signal.SIGTERM) as (address, page):
+        assert page == f"experiments/{made}/{QUERY}{KEY}"
+        tags = client.get_experiment(made).tags
+        assert (tags[NOTE], tags[VIEW_TAG]) == ("mine", saved_view())
+        client.set_experiment_tag(made, VIEW_TAG, "changed in the browser")
+        assert ui.main([f"tracking.uri={address}"]) == 0
+        assert capsys.readouterr().out.endswith(f"{page}\n")
+    assert client.get_experiment(made).tags[VIEW_TAG] == "changed in the browser"
+
+
+def test_runs_that_shackdoo_did_not_make_open_in_mlflows_own_view(project: Path) -> None:
+    from mlflow import MlflowClient
+
+    uri = resolve_uri(None, project)
+    make_database(sqlite_file(uri))
+    client = MlflowClient(uri)
+    made = client.create_experiment("others")
+    client.create_run(made)
+    with served(signal.SIGTERM) as (_, page):
+        assert page == f"experiments/{made}/{QUERY}"
+    assert VIEW_TAG not in client.get_experiment(made).tags
+
+
+def test_who_may_only_read_sees_mlflows_own_view() -> None:
+    class ReadOnly(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_error(403)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), ReadOnly) as server:
+        threading.Thread(target=server.handle_request).start()
+        uri = f"http://127.0.0.1:{server.server_port}"
+        assert not ui._has_view(uri, {"experiment_id": "1"}, own=True)
+
+
 def test_a_first_look_before_the_first_run(
     project: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with served(signal.SIGHUP) as (address, page):
+    with serving(signal.SIGHUP) as next_link:
+        address, page = next_link()
         assert page == f"experiments/0/{QUERY}"
-        assert "shackdoo train task=Mnist_B" in capfd.readouterr().err
+        assert (
+            "No run is recorded here yet. Make one from another terminal: make train, or "
+            "shackdoo train task=Mnist_B." in capfd.readouterr().err
+        )
         where = json.loads(fetch(f"{address}/api/2.0/mlflow/experiments/get?experiment_id=0"))
+        first = recorded_run(project, "first", now_ms())
+        assert next_link() == (address, f"experiments/{experiment_of(project, first)}/{QUERY}{KEY}")
     # A run without a server can write there as well.
     location = where["experiment"]["artifact_location"]
     assert location == f"{(project / 'mlruns').as_uri()}/0"

@@ -101,6 +101,12 @@ ON_THE_COMMAND_LINE = {
     ),
     "deleted though needed": (["~seed"], "the override '~seed': seed is missing; set it"),
     "no value": (["seed"], "The override 'seed' can't be read. Write key=value, as in seed=1"),
+    "letters beyond a to z": (
+        ["tag=日本語"],
+        "The override 'tag=日本語' can't be read. Write key=value, as in seed=1 or "
+        "task.parameters.epochs=3; a value with spaces, commas, brackets, quotes or letters beyond "
+        "a to z goes into quotes, and those into the shell's: \"tags.note='a, b'\".",
+    ),
     "no key": (["=3"], "The override '=3' can't be read."),
     "open bracket": (["task.parameters.epochs=[1"], "epochs=[1' can't be read."),
     "two values": (

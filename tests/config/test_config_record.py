@@ -40,7 +40,15 @@ def test_the_digest_knows_no_order_but_that_of_callbacks() -> None:
 
 @pytest.mark.parametrize(
     "override",
-    ["experiment=x", "tag=x", "+tags.x=1", "tracking=off", "report.curves=false", "best.mode=min"],
+    [
+        "experiment=x",
+        "description=x",
+        "tag=x",
+        "+tags.x=1",
+        "tracking=off",
+        "report.curves=false",
+        "best.mode=min",
+    ],
 )
 def test_names_and_records_do_not_count(override: str, shipped: Project) -> None:
     plain = compose("train", ["task=Mnist_B"], shipped).values

@@ -93,8 +93,8 @@ def _unreadable_override(error: OverrideParseException, _: Request) -> str:
 def _cant_read(override: str) -> str:
     return (
         f"The override '{override}' can't be read. Write key=value, as in seed=1 or "
-        f"task.parameters.epochs=3; a value with spaces, commas, brackets or quotes goes into "
-        f"quotes, and those into the shell's: \"tags.note='a, b'\"."
+        f"task.parameters.epochs=3; a value with spaces, commas, brackets, quotes or letters "
+        f"beyond a to z goes into quotes, and those into the shell's: \"tags.note='a, b'\"."
     )
 
 
