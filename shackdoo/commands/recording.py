@@ -201,12 +201,14 @@ class Recording:
                 entry[name] = [f"{array.dtype}{list(array.shape)}" for array in arrays]
 
     def epoch_started(self, epoch: int, steps: int) -> None:
-        """Show it."""
+        """Show it, and begin its curve."""
         self._progress.epoch_started(epoch, steps)
+        self._reporting.epoch_started()
 
     def advanced(self, step: int, logs: dict[str, float]) -> None:
-        """Show it."""
+        """Show it, and draw its curve on."""
         self._progress.advanced(step, logs)
+        self._reporting.advanced(step, logs)
 
     def reported(self, step: int, logs: dict[str, float]) -> None:
         """Journal the training's metrics so far in the epoch, as Keras shows them."""

@@ -80,6 +80,7 @@ def report_content(
     parts: Sequence[Mapping[str, Any]],
     parent: Mapping[str, Any] | None,
     manifest: Mapping[str, Any],
+    within: Mapping[str, Any] | None = None,
 ) -> Content:
     """Return the content of a run's report, JSON-ready; see :mod:`shackdoo.report.content`."""
     machine = {k: v for k, v in manifest.get("machine", {}).items() if k not in LEFT_OUT}
@@ -89,6 +90,7 @@ def report_content(
         "language": language,
         "best": dict(best),
         "history": json_ready({name: list(values) for name, values in history.items()}),
+        "within": within,
         "metrics": json_ready(metrics),
         "parts": list(parts),
         "parent": parent,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from shackdoo.commands import parent_task
 from shackdoo.commands.report_content import report_content, run_facts, without_secrets
-from shackdoo.report.content import Content
+from shackdoo.report.content import Content, json_ready
 from shackdoo.report.summary import summary
 from shackdoo.tracking.journal import now_ms
 from shackdoo.tracking.tracker import Artifact
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from shackdoo.training.dataset import Dataset
 
 DESCRIPTION = "mlflow.note.content"
+MOST_STEPS = 64  # of a training of one epoch, kept for its curve
 WORST = ("mistakes", "worst_errors")  # parts that the sheet of worst mistakes is drawn from
 
 
@@ -36,11 +38,29 @@ class Reporting:
         self._started = now_ms()
         self._metrics: Mapping[str, float] | None = None
         self._parts: Sequence[Mapping[str, Any]] = ()
+        self._steps: list[tuple[int, Mapping[str, float]]] = []
 
     def ask(self) -> None:
         """Leave the question how the run differs from its parent task to the shipper."""
         asked = parent_task.question(self._checked, self._redactor)
         self._place.keep(parent_task.QUESTION, json.dumps(asked).encode())
+
+    def epoch_started(self) -> None:
+        """Forget the steps of the epoch before."""
+        self._steps = []
+
+    def advanced(self, step: int, logs: Mapping[str, float]) -> None:
+        """Keep the means so far: of a training of one epoch they are its curve."""
+        if len(self._steps) >= MOST_STEPS:
+            self._steps = self._steps[1::2]
+        self._steps.append((step, dict(logs)))
+
+    def _within(self) -> dict[str, Any] | None:
+        if not self._steps:
+            return None
+        names = self._steps[-1][1]
+        means = {name: [logs.get(name, math.nan) for _, logs in self._steps] for name in names}
+        return {"steps": [step for step, _ in self._steps], "metrics": json_ready(means)}
 
     def result(self, result: Result, dataset: Dataset) -> None:
         """Draw what the answers on the test split have shown, and keep it for the page."""
@@ -112,6 +132,7 @@ class Reporting:
             parts=self._parts,
             parent=self._parent(),
             manifest=manifest,
+            within=self._within() if len(history.get("loss", ())) == 1 else None,
         )
 
     def _parent(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from markupsafe import Markup
 WIDTH, HEIGHT = 360.0, 232.0  # units of the drawing; it grows with its place
 LEFT, RIGHT, TOP, BOTTOM = 50.0, 20.0, 12.0, 40.0
 TICKS = 5  # about so many on an axis
+MOST_EPOCHS = 30  # from there on, or for steps, the axis has round numbers
 MOST_MARKERS = 24  # on a line
 NAME_HEIGHT = 12.0  # of a line's name at its end
 COLOURS, DASHES = 6, ("", "7 3", "2 3", "9 3 2 3")
@@ -35,13 +36,20 @@ class Series:
 
     Attributes:
         name: stands at its end; may be empty.
-        values: one each epoch; what is not finite interrupts the line.
+        values: one each epoch, or step; what is not finite interrupts the line.
         look: number of its colour, dashes and marker.
+        at: where each value stands on the horizontal axis; empty for 1, 2, 3, …
     """
 
     name: str
     values: Sequence[float]
     look: int
+    at: Sequence[float] = ()
+
+    @property
+    def places(self) -> list[tuple[float, float]]:
+        """Return where each value stands, and the value."""
+        return list(zip(self.at or range(1, len(self.values) + 1), self.values, strict=True))
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,7 @@ def ticks(low: float, high: float) -> list[float]:
 
 
 def line_chart(series: Sequence[Series], x_name: str, label: str) -> Markup:
-    """Return lines over the epochs.
+    """Return lines over the epochs, or the steps of one.
 
     Args:
         series: at least one, with at least one finite value.
@@ -81,11 +89,11 @@ def line_chart(series: Sequence[Series], x_name: str, label: str) -> Markup:
     finite = [value for each in series for value in each.values if math.isfinite(value)]
     if not finite:
         raise ValueError("no finite value to draw")
-    longest = max(len(each.values) for each in series)
+    last = max(place for each in series for place, _ in each.places)
     marks = ticks(min(finite), max(finite))
-    x = _Axis(1, max(longest, 2), LEFT, WIDTH - RIGHT)
+    x = _Axis(1, max(last, 2), LEFT, WIDTH - RIGHT)
     y = _Axis(marks[0], marks[-1], HEIGHT - BOTTOM, TOP)
-    chart = _frame(label, x, y, _epochs(longest), marks, x_name)
+    chart = _frame(label, x, y, _epochs(int(last)), marks, x_name)
     for each in series:
         chart.append(_line(each, x, y))
     _name_ends(chart, series, x, y)
@@ -114,13 +122,15 @@ def _apart(tops: Sequence[float]) -> list[float]:
 
 
 def _epochs(count: int) -> list[float]:
+    if count > MOST_EPOCHS:
+        return [mark for mark in ticks(0, count) if 1 <= mark <= count]
     step = -(-count // 6)
     return [float(epoch) for epoch in range(1, count + 1, step)]
 
 
 def _line(series: Series, x: _Axis, y: _Axis) -> Xml.Element:
     group = Xml.Element("g", {"class": f"series c{series.look % COLOURS}"})
-    path = _path(series.values, x, y)
+    path = _path(series, x, y)
     Xml.SubElement(
         group, "path", {"d": path, "class": "line", "stroke-dasharray": dashes(series.look)}
     )
@@ -131,18 +141,14 @@ def _line(series: Series, x: _Axis, y: _Axis) -> Xml.Element:
 
 
 def _points(series: Series, x: _Axis, y: _Axis) -> list[tuple[float, float]]:
-    return [
-        (x.at(epoch), y.at(value))
-        for epoch, value in enumerate(series.values, 1)
-        if math.isfinite(value)
-    ]
+    return [(x.at(place), y.at(value)) for place, value in series.places if math.isfinite(value)]
 
 
-def _path(values: Sequence[float], x: _Axis, y: _Axis) -> str:
+def _path(series: Series, x: _Axis, y: _Axis) -> str:
     parts, pen = [], "M"
-    for epoch, value in enumerate(values, 1):
+    for place, value in series.places:
         if math.isfinite(value):
-            parts.append(f"{pen}{x.at(epoch):g} {y.at(value):g}")
+            parts.append(f"{pen}{x.at(place):g} {y.at(value):g}")
         pen = "L" if math.isfinite(value) else "M"
     return "".join(parts)
 

@@ -9,6 +9,8 @@
 ``language``    ``en`` or ``ja``
 ``best``        ``metric`` and ``mode`` that rank the runs of the task
 ``history``     metric to one value an epoch; what JSON has no number for is a text
+``within``      of a training of one epoch: ``steps``, and metric to its mean up to each of
+                them; may be missing
 ``metrics``     the last value of each
 ``parts``       what the task's ``report_parts`` returned
 ``parent``      how it differs from its parent task, or null

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from shackdoo.report import again
-from shackdoo.report.charts import Series, line_chart
-from shackdoo.report.content import Content, base_name, is_result, main_metrics, smaller_is_better
+from shackdoo.report.content import Content, base_name, main_metrics, smaller_is_better
+from shackdoo.report.curve_view import curves_view
 from shackdoo.report.numbers import duration, finite, moment, number, share
 from shackdoo.report.part_views import part_views
 
@@ -18,7 +18,6 @@ View = dict[str, Any]
 TILES = 4  # results that are told large
 SPLITS = (("train", ""), ("validation", "val_"), ("test", "test_"))
 PACKAGES = ("shackdoo", "tensorflow", "keras", "numpy", "mlflow", "hydra-core")
-ACCENT, MUTED = 0, 5  # looks of the lines: held out, training
 GIB = 2**30
 
 
@@ -26,7 +25,7 @@ def run_view(content: Content, words: Words) -> View:
     """Return the sections of a run's page, each with its ``id``, ``title`` and what it shows."""
     makers: Sequence[Callable[[Content, Words], View | None]] = (
         _results,
-        _curves,
+        curves_view,
         *(() if not content["parts"] else (_first_parts,)),
         _differs,
         _data,
@@ -106,50 +105,6 @@ def _results(content: Content, words: Words) -> View:
     t = words["results"]
     columns = [t["metric"], *(t[split] for split, _ in SPLITS)]
     return {"id": "results", "title": t["title"], "columns": columns, "rows": rows}
-
-
-def _curves(content: Content, words: Words) -> View | None:
-    history = {n: [finite(v) for v in vs] for n, vs in content["history"].items()}
-    if not history:
-        return None
-    names = [n for n in history if is_result(n) and not n.startswith("val_")]
-    epochs = max(len(values) for values in history.values())
-    charts = [_chart(name, history, words) for name in names if _can_be_drawn(history[name])]
-    rows = [
-        [str(e + 1), *(number(values[e]) if e < len(values) else "" for values in history.values())]
-        for e in range(epochs)
-    ]
-    t = words["curves"]
-    return {
-        "id": "curves",
-        "title": t["title"],
-        "charts": charts if epochs > 1 else [],
-        "epochs": epochs,
-        "columns": [t["epoch"], *history],
-        "rows": rows,
-    }
-
-
-def _can_be_drawn(values: Sequence[float]) -> bool:
-    return any(map(math.isfinite, values))
-
-
-def _chart(name: str, history: Mapping[str, list[float]], words: Words) -> View:
-    t, r = words["curves"], words["results"]
-    lines = [(r["train"], history[name], MUTED)]
-    if f"val_{name}" in history:
-        lines.append((r["validation"], history[f"val_{name}"], ACCENT))
-    said = " ".join(
-        t["line"].format(name=line, first=number(values[0]), last=number(values[-1]))
-        for line, values, _ in lines
-    )
-    label = t["label"].format(metric=name, count=len(history[name]), lines=said)
-    series = [Series("", values, look) for _, values, look in lines]
-    return {
-        "name": name,
-        "legend": [(line, look) for line, _, look in lines],
-        "svg": line_chart(series, t["epoch"], label),
-    }
 
 
 def _first_parts(content: Content, words: Words) -> View:

@@ -235,9 +235,20 @@ def test_numbers_that_are_none_are_shown_and_interrupt_a_curve() -> None:
     assert "loss inf" in Read(page).text
 
 
-def test_one_epoch_makes_no_curve() -> None:
+def test_one_epoch_alone_makes_no_curve() -> None:
     page = run_page(content(history={"loss": [0.5], "val_loss": [0.4]}), "en")
     assert "The run has one epoch, so there is no curve to draw." in page
+
+
+def test_the_steps_of_the_only_epoch_make_a_curve() -> None:
+    within = {"steps": [1, 50, 500], "metrics": {"loss": [2.5, "nan", 0.5]}}
+    one = content(history={"loss": [0.5], "val_loss": [0.4]}) | {"within": within}
+    page = run_page(one, "en")
+    assert "loss over the 500 steps of the only epoch." in page
+    assert "Training, mean up to the step: from 2.5000 to 0.5000." in page
+    assert "Held out: from 0.4000 to 0.4000." in page
+    assert "no curve to draw" not in page
+    assert "唯一のエポックの 500 ステップ" in run_page(one, "ja")
 
 
 @pytest.mark.parametrize(
