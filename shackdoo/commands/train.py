@@ -40,6 +40,7 @@ Your own settings: conf/local/default.yaml and .env. Result on stdout, the rest 
 
 # What only Hydra itself serves.
 INTERRUPTED = 128  # exit codes from here on are signals
+GRAMMAR = frozenset("'\"\\,=()[]{}$")  # characters that mean something in a value
 NOT_GIVEN = ("optimizer=", "task=", "run=", "output=")
 HYDRA_FLAGS = {"-m", "--multirun", "-i", "--info", "--hydra-help", "-sc", "--shell-completion"}
 
@@ -76,7 +77,14 @@ def expand(argv: Sequence[str]) -> list[str]:
             arguments.append(argument.removeprefix("--"))
         elif argument not in ("", *NOT_GIVEN):
             arguments.append(argument)
-    return arguments
+    return [_with_quotes(argument) for argument in arguments]
+
+
+def _with_quotes(argument: str) -> str:
+    """Quote a value with letters beyond a to z, which Hydra reads in quotes only."""
+    key, separator, value = argument.partition("=")
+    plain = separator and not value.isascii() and not set(value) & GRAMMAR
+    return f"{key}='{value}'" if plain else argument
 
 
 def _split(overrides: str) -> list[str]:

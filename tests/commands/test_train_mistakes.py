@@ -254,7 +254,7 @@ def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trian"]) == 2
     told = capsys.readouterr().err
     assert "No command 'trian'. Did you mean 'train'? Known: export, infer, " in told
-    assert "register, runs, sync, train, ui." in told
+    assert "register, report, runs, sync, train, ui." in told
 
 
 @pytest.mark.parametrize(
@@ -265,6 +265,14 @@ def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
         (["--task", "X", "optimizer=sgd"], ["task=X", "optimizer=sgd"]),
         (["--task=X"], ["task=X"]),
         (["overrides=+tags.note='a; $(b) `c`'"], ["+tags.note=a; $(b) `c`"]),
+        (
+            ["tag=日本語 の 実験", "experiment=größer"],
+            ["tag='日本語 の 実験'", "experiment='größer'"],
+        ),
+        (
+            ["tag=[日本,語]", "tag='日本語'", "+tags.x=a=é"],
+            ["tag=[日本,語]", "tag='日本語'", "+tags.x=a=é"],
+        ),
     ],
 )
 def test_arguments_are_expanded(given: list[str], expanded: list[str]) -> None:
