@@ -12,24 +12,25 @@ from typing import Any, Literal
 
 import numpy as np
 
+from shackdoo.tasks.ink import (
+    COLOURS,
+    FAINT,
+    WHITE,
+    Array,
+    Polarity,
+    ground,
+    height_and_width,
+    ink_on,
+    levels,
+    shaped,
+    strength,
+    stretched,
+)
+
 Size = Literal["auto", "ink", "whole"]
-Polarity = Literal["auto", "light_on_dark", "dark_on_light"]
 
 SIDE, BOX = 28, 20  # pixels of the picture, and of the box that the sign fits in
-WHITE = 255
-FAINT = 0.25  # of the strongest ink; weaker pixels don't count when the sign's edges are looked for
 LEAST_CONTRAST = 8  # grey levels; pictures with less have nothing on them
-COLOURS = 3
-SIGMA = 1.4826  # a normal deviation for a median one
-TOP = 5  # the so-manieth strongest pixel tells how strong the ink is
-
-# ITU-R BT.601: brightness, and two differences of hue.
-TO_BRIGHTNESS_AND_HUE = np.array(
-    [[0.299, -0.169, 0.5], [0.587, -0.331, -0.419], [0.114, 0.5, -0.081]], np.float32
-)
-WEIGHTS = np.array([1.0, 0.1, 0.1], np.float32)
-
-Array = np.ndarray[Any, Any]
 
 
 def refusals(pictures: Any) -> dict[int, str]:
@@ -56,7 +57,7 @@ def _refusal(one: Any) -> str | None:
     picture = np.asarray(one)
     if picture.dtype.kind not in "buif":
         return f"it holds no numbers but {picture.dtype}"
-    if _square(picture) is None:
+    if height_and_width(picture) is None:
         shape = " x ".join(map(str, picture.shape)) or "a single number"
         return f"it is no picture: its shape is {shape}"
     if picture.dtype.kind == "f" and not np.isfinite(picture).all():
@@ -66,7 +67,7 @@ def _refusal(one: Any) -> str | None:
             f"its numbers go from {picture.min():g} to {picture.max():g}; grey levels go from 0 to "
             f"{WHITE}, or from 0 to 1"
         )
-    grey = _levels(_shaped(picture))
+    grey = levels(shaped(picture))
     spread = int(grey.max()) - int(grey.min()) if grey.size else 0
     return _blank(spread) if spread < LEAST_CONTRAST else None
 
@@ -132,13 +133,13 @@ def forms(pictures: Any, polarity: Polarity) -> dict[str, int]:
 
 
 def _looks(one: Array, polarity: Polarity) -> str:
-    picture = _shaped(one)
+    picture = shaped(one)
     height, width = picture.shape[:2]
     if polarity != "auto":
         return _form(height, width, polarity == "dark_on_light")
-    ink = _ink(picture, polarity)
+    ink = ink_on(picture, polarity)
     strongest = picture[np.unravel_index(int(ink.argmax()), ink.shape)]
-    return _form(height, width, bool(np.mean(strongest) < np.mean(_ground(picture))))
+    return _form(height, width, bool(np.mean(strongest) < np.mean(ground(picture))))
 
 
 def _form(height: int, width: int, dark: bool) -> str:
@@ -146,12 +147,12 @@ def _form(height: int, width: int, dark: bool) -> str:
 
 
 def _prepared(one: Array, size: Size, polarity: Polarity) -> Array:
-    shaped = _shaped(one)
-    ink = _ink(shaped, polarity)
+    picture = shaped(one)
+    ink = ink_on(picture, polarity)
     if size == "whole":
         return _whole(ink)
     if size == "auto" and ink.shape == (SIDE, SIDE):
-        return _bytes(_stretched(ink) if shaped.ndim == COLOURS else _as_written(shaped, ink))
+        return _bytes(stretched(ink) if picture.ndim == COLOURS else _as_written(picture, ink))
     return _centred(ink)
 
 
@@ -161,112 +162,19 @@ def _as_written(picture: Array, ink: Array) -> Array:
     return picture if np.abs(picture - ink).sum() < np.abs(turned - ink).sum() else turned
 
 
-# ── one picture ──────────────────────────────────────────────────────────────────────────────
-
-
-def _square(picture: Array) -> tuple[int, int] | None:
-    """Return height and width of a picture, of a flat one if it is a square; None if it's none."""
-    if picture.ndim == 2 or (picture.ndim == COLOURS and picture.shape[-1] in (1, 3, 4)):
-        return (picture.shape[0], picture.shape[1]) if picture.size else None
-    side = round(picture.size**0.5)
-    return (side, side) if picture.ndim == 1 and side * side == picture.size > 1 else None
-
-
-def _shaped(picture: Array) -> Array:
-    """Return a picture as ``(height, width)`` or ``(height, width, 3)``, 0 to 255."""
-    levels = _levels(picture)
-    if levels.ndim == 1:
-        side = round(levels.size**0.5)
-        return levels.reshape(side, side)
-    if levels.ndim == COLOURS and levels.shape[-1] == COLOURS + 1:
-        return _on_white(levels)
-    return levels[..., 0] if levels.ndim == COLOURS and levels.shape[-1] == 1 else levels
-
-
-def _levels(picture: Array) -> Array:
-    """Return numbers as levels from 0 to 255; fractions and truth values go from 0 to 1."""
-    unit = picture.dtype.kind in "bf" and (picture.size == 0 or picture.max() <= 1)
-    return picture.astype(np.float32) * (WHITE if unit else 1)
-
-
-def _on_white(picture: Array) -> Array:
-    """Return a picture with transparency as it looks on white paper; on black if it is white."""
-    colours, opacity = picture[..., :COLOURS], picture[..., COLOURS:] / WHITE
-    seen = colours[picture[..., COLOURS] > WHITE / 2]
-    paper = 0 if seen.size and seen.mean() > WHITE / 2 and opacity.min() == 0 else WHITE
-    mixed: Array = colours * opacity + paper * (1 - opacity)
-    return mixed
-
-
-def _ground(picture: Array) -> Array:
-    """Return the colour of the ground: the usual one along the picture's edge."""
-    ground: Array = np.median(_edge(picture), axis=0)
-    return ground
-
-
-def _edge(picture: Array) -> Array:
-    """Return the pixels along the edge, ``(pixels, channels)``."""
-    rows = picture.reshape(*picture.shape[:2], -1)
-    return np.concatenate([rows[0], rows[-1], rows[1:-1, 0], rows[1:-1, -1]])
-
-
-def _ink(picture: Array, polarity: Polarity) -> Array:
-    """Return how much ink is on each pixel, 0 to 255: how far it is from ground to ink."""
-    if polarity != "auto":
-        grey = picture if picture.ndim == 2 else picture.mean(axis=-1)
-        return WHITE - grey if polarity == "dark_on_light" else grey
-    if picture.ndim == 2:
-        away = picture - _ground(picture)
-        signed: Array = away if away.max() >= -away.min() else -away
-        return signed.clip(0)
-    return _coloured_ink(picture)
-
-
-def _coloured_ink(picture: Array) -> Array:
-    """Return the ink of a picture in colours, along the line from the ground's to the ink's.
-
-    Brightness counts more than hue, which files keep more coarsely; where ink and ground are
-    equally bright, hue decides.
-    """
-    colours = picture @ TO_BRIGHTNESS_AND_HUE
-    away = colours - _ground(colours)
-    distance = np.sqrt((away**2).sum(axis=-1))
-    strong = distance >= distance.max() / 2
-    line = np.median(away[strong], axis=0)
-    weighted = line * WEIGHTS
-    along = (away @ weighted) / max(float(line @ weighted), 1e-6)
-    ink: Array = np.clip(along, 0, 1.5) * float(np.sqrt((line**2).sum()))
-    return ink
-
-
 def _bytes(ink: Array) -> Array:
-    levels: Array = np.clip(np.round(ink), 0, WHITE).astype(np.uint8)
-    return levels
-
-
-def _strength(ink: Array) -> tuple[float, float]:
-    """Return the noise of the ground, and how strong the ink is."""
-    edge = _edge(ink)
-    noise = SIGMA * float(np.median(np.abs(edge - np.median(edge))))
-    # Not the strongest pixel alone: it may be a speck.
-    return noise, float(np.partition(ink, -TOP, axis=None)[-TOP]) if ink.size >= TOP else ink.max()
-
-
-def _stretched(ink: Array) -> Array:
-    """Return the ink at full strength, without what is no more than noise of the ground."""
-    noise, strong = _strength(ink)
-    floor = min(max(FAINT / 2 * strong, 2.5 * noise), strong / 2)
-    return np.clip((ink - floor) / max(strong - floor, 1e-6), 0, 1) * WHITE
+    rounded: Array = np.clip(np.round(ink), 0, WHITE).astype(np.uint8)
+    return rounded
 
 
 def _whole(ink: Array) -> Array:
-    return _bytes(_resized(_stretched(ink), SIDE, SIDE))
+    return _bytes(_resized(stretched(ink), SIDE, SIDE))
 
 
 def _centred(ink: Array) -> Array:
     """Return the sign scaled to its box, its centre of mass in the middle."""
     rows, columns = _extent(ink)
-    sign = _stretched(ink)[rows, columns]
+    sign = stretched(ink)[rows, columns]
     scale = BOX / max(sign.shape)
     height, width = (max(1, round(length * scale)) for length in sign.shape)
     small = _resized(sign, height, width)
@@ -278,7 +186,7 @@ def _centred(ink: Array) -> Array:
 
 def _extent(ink: Array) -> tuple[slice, slice]:
     """Return the rows and columns that the sign takes; specks do not count."""
-    noise, strong = _strength(ink)
+    noise, strong = strength(ink)
     inked = ink > max(FAINT * strong, min(4 * noise, strong / 2))
     padded = np.pad(inked, 1).astype(np.int8)
     height, width = ink.shape

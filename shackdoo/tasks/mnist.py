@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from shackdoo.task import Task
-from shackdoo.tasks import handwriting
+from shackdoo.tasks import handwriting, ink
 
 if TYPE_CHECKING:
     import keras
@@ -32,7 +32,7 @@ class Mnist_A(Task):
         label_smoothing: float = Field(ge=0, lt=1)
         shift: NonNegativeInt = Field(le=MARGIN)
         image_size: handwriting.Size
-        image_polarity: handwriting.Polarity
+        image_polarity: ink.Polarity
 
     parameters: Parameters
 

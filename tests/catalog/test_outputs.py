@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shackdoo.catalog.outputs import WRITERS, Output, plan_output
+from shackdoo.catalog.outputs import Output, plan_output
+from shackdoo.catalog.table_writers import WRITERS
 from shackdoo.errors import RequestError, StoreError
 
 FIRST = {"label": np.array([7, 2]), "probability": np.array([0.1, 1 / 3], np.float32)}
