@@ -128,7 +128,7 @@ def _ours(task: str, model: Path) -> Any:
     from shackdoo.predictor import Predictor
 
     predictor = Predictor.load(checked.task, model)
-    return lambda pixels: predictor.answers(pixels)["label"]
+    return lambda pixels: predictor.predict(pixels)["label"]
 
 
 def _peer(task: str, path: Path) -> Any:

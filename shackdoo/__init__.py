@@ -4,7 +4,7 @@ From Python, in a notebook for instance::
 
     experiment = shackdoo.compose("Mnist_B", seed=1)
     run = shackdoo.train(experiment)
-    shackdoo.load(run).answers(images)
+    shackdoo.load(run).predict(images)
     shackdoo.runs(task="Mnist_B")
 """
 

@@ -137,7 +137,7 @@ def train(experiment: Experiment | str | type[Task], *overrides: str, **values: 
 def load(run: Run | str = "latest", task: str | type[Task] | None = None) -> Predictor:
     """Return the trained model of a run, with the preprocessing of its task.
 
-    ``load(run).answers(inputs)`` gives a column each of labels, probabilities and classes, and
+    ``load(run).predict(inputs)`` gives a column each of labels, probabilities and classes, and
     ``load(run).model`` is the Keras model.
 
     Args:
@@ -215,8 +215,10 @@ def _project() -> Project:
 
 
 def _chosen(task: str | type[Task], project: Project) -> list[str]:
-    """Return the overrides that choose a task."""
-    return [f"task={task}"] if isinstance(task, str) else _of_class(task, project)
+    """Return the overrides that choose a task; a name may come as one already: ``task=…``."""
+    if isinstance(task, str):
+        return [task if "=" in task else f"task={task}"]
+    return _of_class(task, project)
 
 
 def _of_class(task: type[Task], project: Project) -> list[str]:

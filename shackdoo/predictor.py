@@ -63,17 +63,48 @@ class Predictor:
             ) from error
         return cls(task, model, xla)
 
-    def answers(self, inputs: Any) -> Answers:
-        """Return the answers to raw inputs, none of which the task refuses, one row each."""
-        return self.task.answers(self.outputs(self.task.prepare(inputs)))
+    def predict(self, inputs: Any) -> Answers:
+        """Return the answers to raw inputs: name of a column to its values, one an input.
+
+        Args:
+            inputs: an array with a row an input, or a list of arrays that differ in their shapes;
+                :meth:`refusals` has nothing against them.
+        """
+        return self.task.answers(self.outputs(self._typed(self.task.prepare(inputs))))
+
+    def refusals(self, inputs: Any) -> dict[int, str]:
+        """Return why an input can't be understood, by its position.
+
+        Of a task that prepares nothing, inputs must have the shape that the model takes.
+        """
+        refused = dict(self.task.refusals(inputs))
+        if type(self.task).prepare is Task.prepare and len(self.model.inputs) == 1:
+            wanted = tuple(self.model.inputs[0].shape[1:])
+            for place, one in enumerate(inputs):
+                if not _fits(np.shape(one), wanted):
+                    refused.setdefault(place, _misfit(np.shape(one), wanted))
+        return refused
+
+    def _typed(self, prepared: Any) -> Any:
+        """Return an array of the type that the model takes, where no number changes by that."""
+        if isinstance(prepared, list) and len(self.model.inputs) == 1:
+            prepared = np.stack(prepared)
+        if not isinstance(prepared, np.ndarray):
+            return prepared
+        wanted = np.dtype(self.model.inputs[0].dtype)
+        if prepared.dtype == wanted or "c" in prepared.dtype.kind + wanted.kind:
+            return prepared
+        typed = prepared.astype(wanted)
+        return typed if wanted.kind == "f" or (typed == prepared).all() else prepared
 
     def no_answers(self) -> Answers:
         """Return the columns of answers, without a row."""
-        one = tf.nest.map_structure(
-            lambda output: np.zeros([1, *(size or 1 for size in output.shape[1:])], np.float32),
-            self.model.output,
-        )
-        return {name: column[:0] for name, column in self.task.answers(one).items()}
+        inputs = [
+            np.zeros([1, *(size or 1 for size in tensor.shape[1:])], np.dtype(tensor.dtype))
+            for tensor in self.model.inputs
+        ]
+        outputs = self.outputs(inputs[0] if len(inputs) == 1 else inputs)
+        return {name: column[:0] for name, column in self.task.answers(outputs).items()}
 
     def outputs(self, prepared: Any) -> Any:
         """Return the model's outputs for prepared inputs, as NumPy arrays."""
@@ -107,6 +138,17 @@ class Predictor:
             return self.model(inputs, training=False)
 
         return tf.function(call, jit_compile=self._xla, reduce_retracing=False)
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    same = len(shape) == len(wanted)
+    return same and all(w in (None, size) for size, w in zip(shape, wanted, strict=True))
+
+
+def _misfit(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> str:
+    takes = " x ".join("any" if size is None else str(size) for size in wanted)
+    found = " x ".join(map(str, shape)) or "a single number"
+    return f"its shape is {found}; the model takes {takes}"
 
 
 @contextmanager

@@ -166,8 +166,9 @@ class Task:
 
     def forms(self, inputs: Any) -> Mapping[str, int]:
         """Return how inputs look as they come, in words, and how many look so; for people."""
-        shapes = ((np.shape(one), np.asarray(one).dtype) for one in inputs)
-        return dict(Counter(f"{' x '.join(map(str, s)) or 'number'} {d}" for s, d in shapes))
+        if isinstance(inputs, np.ndarray):
+            return {_form(inputs.shape[1:], inputs.dtype): len(inputs)}
+        return dict(Counter(_form(np.shape(one), np.asarray(one).dtype) for one in inputs))
 
     def prepare(self, inputs: Any) -> Any:
         """Return inputs as the model takes them.
@@ -363,6 +364,10 @@ class Task:
         return final | {
             f"test_{name}": value for name, value in (test.metrics if test else {}).items()
         }
+
+
+def _form(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+    return f"{' x '.join(map(str, shape)) or 'a number'}, {dtype}"
 
 
 def _classifies(scores: Any, targets: Any) -> bool:

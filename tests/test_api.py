@@ -58,8 +58,8 @@ try:
     shackdoo.train(Broken, hidden_units=1)
 except RunError as error:
     failed, cause = str(error), type(error.__cause__).__name__
-answers = shackdoo.load(run).answers(255 - dataset.test.inputs[:500])
-by_class = shackdoo.load(run.uid[:8], task=Wide).answers(dataset.test.inputs[:500])
+answers = shackdoo.load(run).predict(255 - dataset.test.inputs[:500])
+by_class = shackdoo.load(run.uid[:8], task=Wide).predict(dataset.test.inputs[:500])
 table = shackdoo.runs()
 print("RESULT" + json.dumps({
     "repr": [repr(experiment), repr(run)[:13]],

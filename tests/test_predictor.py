@@ -47,7 +47,7 @@ def test_any_number_of_inputs_has_the_answers_of_the_model(
 def test_answers_are_those_of_the_task(task: Task, model: Any) -> None:
     inputs = pictures(5)
     predictor = Predictor(task, model)
-    answers = predictor.answers(list(inputs))
+    answers = predictor.predict(list(inputs))
     assert list(answers) == ["label", "probability", *map(str, range(10))]
     assert answers["label"].tolist() == predictor.outputs(inputs).argmax(axis=1).tolist()
     assert {len(column) for column in answers.values()} == {5}

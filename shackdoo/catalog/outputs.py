@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -71,12 +71,12 @@ class Output:
             self._writer.write([_text(name) for name in names], columns)
             self._rows += len(names)
 
-    def finish(self, empty: Columns) -> None:
-        """Give the file its name; a table without rows has the columns of ``empty``."""
+    def finish(self, empty: Callable[[], Columns]) -> None:
+        """Give the file its name; a table without rows has the columns that ``empty`` returns."""
         if self._writer is None or self._stream is None:
             return
         if not self._rows:
-            self._writer.write([], empty)
+            self._writer.write([], empty())
         self._writer.close()
         self._stream.flush()
         if self._part is not None and self.path is not None:

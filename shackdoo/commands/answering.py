@@ -39,7 +39,7 @@ def answer_all(inference: Inference, recording: InferRecording) -> None:
     inference.output.open()
     for batch in batches:
         answering.take(batch)
-    inference.output.finish(predictor.no_answers())
+    inference.output.finish(predictor.no_answers)
     recording.read(inference.inputs.data())
     recording.lap("answer")
     recording.answers_done(answering.scores, answering.unknown, time.perf_counter() - began)
@@ -60,11 +60,11 @@ class _Answering:
 
     def take(self, batch: Batch) -> None:
         """Answer about a batch, but for what the task refuses."""
-        left = batch.without(dict(self._task.refusals(batch.inputs))) if batch.names else batch
+        left = batch.without(self._predictor.refusals(batch.inputs)) if batch.names else batch
         forms: Any = {}
         if left.names:
             forms = self._task.forms(left.inputs)
-            answers = self._predictor.answers(left.inputs)
+            answers = self._predictor.predict(left.inputs)
             self._inference.output.write(left.names, answers)
             self._count(left, answers)
         self._recording.answered(len(left.names), left.refused, forms)

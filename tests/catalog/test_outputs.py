@@ -23,7 +23,7 @@ def written(path: Path, *batches: tuple[list[str], dict[str, np.ndarray[Any, Any
     output.open()
     for names, columns in batches:
         output.write(names, columns)
-    output.finish({name: column[:0] for name, column in FIRST.items()})
+    output.finish(lambda: {name: column[:0] for name, column in FIRST.items()})
     return path
 
 

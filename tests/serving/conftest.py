@@ -45,7 +45,7 @@ project = find_project()
 checked = check(compose("train", ["task=Named"], project), project)
 from shackdoo.predictor import Predictor
 predictor = Predictor.load(checked.task, Path(sys.argv[1]), xla=False)
-answers = predictor.answers(np.load(sys.argv[2]))
+answers = predictor.predict(np.load(sys.argv[2]))
 print(json.dumps({name: column.tolist() for name, column in answers.items()}))
 """
 

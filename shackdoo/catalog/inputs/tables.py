@@ -45,6 +45,7 @@ class Table:
         self._separator = max(SEPARATORS, key=first.count)
         fields = next(csv.reader([first], delimiter=self._separator))
         self._names = None if all(map(_is_number, fields)) else [each.strip() for each in fields]
+        self._shape = expected
         self._wanted = None if expected is None else int(np.prod(expected))
         self._label = self._label_column(label, len(fields))
         if self._wanted is None:
@@ -56,7 +57,10 @@ class Table:
         return None
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """Yield the rows as float64 arrays; a row that does not fit is refused by its line."""
+        """Yield the rows, float64, in the shape that the model takes if that is known.
+
+        A row that does not fit is refused by its line.
+        """
         batch, rows = Batch([], []), 0
         with self._opened() as file, warnings.catch_warnings():
             warnings.simplefilter("error", DeprecationWarning)  # numpy's for what is no number
@@ -67,10 +71,10 @@ class Table:
                 self._take(f"{self._path}:{number}", raw, batch)
                 rows += 1
                 if rows % size == 0:
-                    yield _stacked(batch)
+                    yield self._stacked(batch)
                     batch = Batch([], [])
         if batch.names or batch.refused:
-            yield _stacked(batch)
+            yield self._stacked(batch)
 
     def data(self) -> ReadData:
         """Return the digest of the whole file."""
@@ -118,6 +122,14 @@ class Table:
         batch.inputs.append(numbers)
         batch.labels.append(label)
 
+    def _stacked(self, batch: Batch) -> Batch:
+        if batch.names:
+            rows = np.stack(batch.inputs)
+            batch.inputs = rows if self._shape is None else rows.reshape(-1, *self._shape)
+        if all(label is None for label in batch.labels):
+            batch.labels = []
+        return batch
+
     def _row(self, raw: bytes) -> tuple[Label, np.ndarray[Any, Any]]:
         """Return label and numbers of a line; the label may be a word."""
         text = raw.decode("utf-8").strip()
@@ -151,11 +163,3 @@ def _is_number(text: str) -> bool:
 
 def _some(names: list[str]) -> str:
     return listing(names) if len(names) <= 12 else f"{', '.join(names[:12])}, …"
-
-
-def _stacked(batch: Batch) -> Batch:
-    if batch.names:
-        batch.inputs = np.stack(batch.inputs)
-    if all(label is None for label in batch.labels):
-        batch.labels = []
-    return batch

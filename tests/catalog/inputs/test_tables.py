@@ -35,7 +35,7 @@ def test_a_column_of_labels_is_named(tmp_path: Path) -> None:
 def test_without_names_one_column_more_is_the_label_in_front(tmp_path: Path) -> None:
     (batch,) = table(tmp_path, "7\t0\t1\t2\t3\n", expected=(2, 2)).batches(10)
     assert batch.labels == ["7"]
-    np.testing.assert_array_equal(batch.inputs, [[0, 1, 2, 3]])
+    np.testing.assert_array_equal(batch.inputs, [[[0, 1], [2, 3]]])
     (batch,) = table(tmp_path, "0,1,2,3\n", expected=(2, 2)).batches(10)
     assert batch.labels == []
     with pytest.raises(RequestError, match="does not name its columns in a first line"):
