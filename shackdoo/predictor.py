@@ -15,11 +15,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from shackdoo.errors import RunError
+from shackdoo.errors import RequestError, RunError
 from shackdoo.task import Task
 from shackdoo.training.answers import Answers
 from shackdoo.training.dataset import leaves, map_arrays
 
+TOLD = 10  # refused inputs that a message names
 SIZES = (1, 32, 1000)  # inputs to a call: one program for each, what is less is filled up
 
 
@@ -67,10 +68,42 @@ class Predictor:
         """Return the answers to raw inputs: name of a column to its values, one an input.
 
         Args:
-            inputs: an array with a row an input, or a list of arrays that differ in their shapes;
-                :meth:`refusals` has nothing against them.
+            inputs: a list of inputs, each an array, or an array with a row an input.
+
+        Raises:
+            RequestError: if an input can't be understood; the message names its position.
         """
-        return self.task.answers(self.outputs(self._typed(self.task.prepare(inputs))))
+        gathered = together(inputs)
+        if refused := self.refusals(gathered):
+            told = (f"input {place}: {why}" for place, why in sorted(refused.items())[:TOLD])
+            raise RequestError(
+                f"{len(refused)} of {len(gathered)} inputs can't be understood (positions count "
+                f"from 0). {'; '.join(told)}. Give a list of inputs, or an array with a row an "
+                f"input."
+            )
+        return self.answers(gathered)
+
+    def answers(self, inputs: Any) -> Answers:
+        """Return the answers to inputs that :meth:`refusals` has nothing against.
+
+        Args:
+            inputs: what :func:`together` returns.
+
+        Raises:
+            RunError: if the task can't prepare inputs of several shapes.
+        """
+        try:
+            prepared = self.task.prepare(inputs)
+        except Exception as error:
+            if not isinstance(inputs, list):
+                raise
+            shapes = sorted({str(np.shape(one)) for one in inputs})
+            raise RunError(
+                f"{type(self.task).__name__}.prepare failed on a list of {len(inputs)} inputs of "
+                f"the shapes {', '.join(shapes[:TOLD])}: {type(error).__name__}: {error}. It gets "
+                f"an array where all are of one shape, else a list; `refusals` may refuse shapes."
+            ) from error
+        return self.task.answers(self.outputs(self._typed(prepared)))
 
     def refusals(self, inputs: Any) -> dict[int, str]:
         """Return why an input can't be understood, by its position.
@@ -138,6 +171,15 @@ class Predictor:
             return self.model(inputs, training=False)
 
         return tf.function(call, jit_compile=self._xla, reduce_retracing=False)
+
+
+def together(inputs: Any) -> Any:
+    """Return inputs of one shape as one array, others as a list."""
+    if not isinstance(inputs, list | tuple):
+        return inputs
+    arrays = [np.asarray(one) for one in inputs]
+    alike = len({(one.shape, one.dtype) for one in arrays}) == 1
+    return np.stack(arrays) if alike else arrays
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:

@@ -48,12 +48,14 @@ class Result:
         history: metric name to one value an epoch.
         metrics: the run's final numbers: last epoch's, and ``test_…`` if there is a test split.
         test: metrics and predictions on the test split, or None without one.
+        xla: whether XLA has compiled the training, None if that is not known.
     """
 
     model: keras.Model
     history: dict[str, list[float]]
     metrics: dict[str, float]
     test: Evaluation | None
+    xla: bool | None = None
 
 
 class Task:
@@ -121,7 +123,7 @@ class Task:
         loop = self.loop(model, options, observer)
         history = self.train(loop, dataset)
         test = loop.evaluate(dataset.test) if dataset.test is not None else None
-        return Result(model, history, self.final_metrics(history, test), test)
+        return Result(model, history, self.final_metrics(history, test), test, loop.xla)
 
     # ── hooks: override these ────────────────────────────────────────────────────────────────
 
@@ -149,8 +151,9 @@ class Task:
         except (TypeError, ValueError):
             raise DataError(
                 f"The data '{self.config.task.data}' are not ((train inputs, train targets), "
-                f"(test inputs, test targets)). Override {type(self).__name__}.splits to say "
-                f"how they are to be split."
+                f"(test inputs, test targets)), but {_told(raw)}. Override "
+                f"{type(self).__name__}.splits: it returns two "
+                f"shackdoo.training.dataset.Split(inputs, targets), for training and for test."
             ) from None
         return Split(train_inputs, train_targets), Split(test_inputs, test_targets)
 
@@ -177,8 +180,8 @@ class Task:
         what can be done in Keras layers is better off inside the model.
 
         Args:
-            inputs: as :meth:`splits` has them, or as files hold them: an array ``(inputs, …)``,
-                or a list of arrays that differ in their shapes.
+            inputs: as :meth:`splits` has them, or as files hold them: an array ``(inputs, …)``
+                where all have one shape, else a list of arrays.
         """
         return inputs
 
@@ -364,6 +367,15 @@ class Task:
         return final | {
             f"test_{name}": value for name, value in (test.metrics if test else {}).items()
         }
+
+
+def _told(raw: Any) -> str:
+    """Return what raw data are, in a few words."""
+    if isinstance(raw, np.ndarray):
+        return f"an array {raw.dtype}{list(raw.shape)}"
+    if isinstance(raw, Mapping):
+        return f"{len(raw)} items: " + ", ".join(f"'{k}' ({_told(v)})" for k, v in raw.items())
+    return f"{type(raw).__name__}"
 
 
 def _form(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:

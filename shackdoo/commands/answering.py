@@ -60,11 +60,15 @@ class _Answering:
 
     def take(self, batch: Batch) -> None:
         """Answer about a batch, but for what the task refuses."""
-        left = batch.without(self._predictor.refusals(batch.inputs)) if batch.names else batch
+        from shackdoo.predictor import together
+
+        refused = self._predictor.refusals(together(batch.inputs)) if batch.names else {}
+        left = batch.without(refused)
         forms: Any = {}
         if left.names:
-            forms = self._task.forms(left.inputs)
-            answers = self._predictor.predict(left.inputs)
+            inputs = together(left.inputs)
+            forms = self._task.forms(inputs)
+            answers = self._predictor.answers(inputs)
             self._inference.output.write(left.names, answers)
             self._count(left, answers)
         self._recording.answered(len(left.names), left.refused, forms)

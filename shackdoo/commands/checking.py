@@ -131,7 +131,7 @@ def load_task(dotted: str, composed: Composed) -> type[Task]:
         raise TaskError(
             f"{composed.place(at)}: the task's class '{dotted}' can't be imported: "
             f"{type(error).__name__}: {error}. Give task._target_ as package.module.Class of an "
-            f"installed package."
+            f"installed package, or of a file in the project's root, {composed.project.root}."
         ) from error
     if found is None:
         known = [n for n, v in vars(sys.modules[module]).items() if _is_task(v)]

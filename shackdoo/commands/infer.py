@@ -29,7 +29,8 @@ Lets a trained model answer about new inputs, and records that as a run of its o
                 .csv with a row of numbers an input, .jsonl, a name in the catalog,
                 - for JSON lines on standard input: [[0, 1, …], …] or {"input": …, "label": …}
   output=PATH   .csv, .parquet, .jsonl or .npz; - for standard output (JSON lines if the input is -,
-                else CSV). Default: predictions.csv in the run's folder under data/report
+                else CSV). Default: - if the input is -, else predictions.csv in the run's folder
+                under data/report
   label=NAME    column or array with what is true; looked for if it isn't named
   split=train   of a data set of the catalog: test or train
   task.parameters.image_polarity=dark_on_light …   any value of the configuration (conf/infer.yaml)
@@ -99,7 +100,8 @@ def plan(arguments: Sequence[str], project: Project) -> Inference:
         raise RequestError(
             "No input is named. Name one: input=PATH; `shackdoo infer --help` tells what it can be."
         )
-    from shackdoo.catalog.outputs import DEFAULT, plan_output
+    from shackdoo.catalog.inputs.open import STDIN
+    from shackdoo.catalog.outputs import DEFAULT, STDOUT, plan_output
     from shackdoo.commands.checking import check
     from shackdoo.commands.trained_run import TrainedRuns
     from shackdoo.config.compose import compose
@@ -110,7 +112,8 @@ def plan(arguments: Sequence[str], project: Project) -> Inference:
         overrides.append(f"task={runs.task_of(_typed(arguments, 'run') or LATEST)}")
     composed = compose("infer", overrides, project, InferConfig)
     config = cast("InferConfig", composed.config)
-    output = plan_output(config.output or DEFAULT, lines=config.input == "-")
+    piped = config.input == STDIN
+    output = plan_output(config.output or (STDOUT if piped else DEFAULT), lines=piped)
     trained = runs.find(config.run, config.task.name, config.best)
     checked = check(composed.with_parameters(trained.parameters), project, data=False)
     inputs = _open(checked, config, trained, output)

@@ -46,8 +46,9 @@ class InferRecording(Recording):
 
     def __enter__(self) -> InferRecording:
         super().__enter__()
+        self._manifest["trained_run"] = self.inference.trained.run.uid
         self.rejects = Rejects()
-        if self.inference.config.output is None:
+        if self.inference.config.output is None and self.inference.output.path is not None:
             self.inference.output.put(self.place.report_folder / DEFAULT)
         trained = self.inference.trained
         named = f" ({trained.registered})" if trained.registered else ""
@@ -110,8 +111,9 @@ class InferRecording(Recording):
         counts = {"inputs": self._answered + self.refused, "refused": self.refused}
         self.place.tracker.metrics({**metrics, **counts, "inputs_per_second": speed}, step=0)
         output = self.inference.output
-        output.write_rejects(self.rejects.finish() if self.refused else None)
-        for table in (output.path, output.rejects):
+        rejects = self.rejects.finish() if self.refused else None
+        output.write_rejects(rejects)
+        for table in (output.path, output.rejects or rejects):
             if table is not None and table.is_file() and table.stat().st_size <= LARGEST_ARTIFACT:
                 self.place.tracker.attach(Artifact(table, "answers"))
         self._describe_result(metrics)
@@ -147,7 +149,9 @@ class InferRecording(Recording):
         lines = [("inputs", f"{self._answered + self.refused}")]
         lines += [("as read", f"{form}: {count}") for form, count in self._some_forms()]
         if self.refused:
-            lines.append(("refused", f"{self.refused}, listed in {output.rejects or 'the record'}"))
+            where = f", listed in {output.rejects}" if output.rejects else ""
+            lines.append(("refused", f"{self.refused}{where}"))
+            lines += [("", f"{each.name}: {each.reason}") for each in self.rejects.first]
         known = metrics.get("known", 0)
         lines += [
             (name, f"{value:.4f} of {known:.0f} whose truth is known")

@@ -23,7 +23,7 @@ from shackdoo.config.record import config_digest, flatten
 from shackdoo.errors import ShackdooError
 from shackdoo.provenance.capture import capture, write_manifest
 from shackdoo.provenance.git import git_diff, toplevel
-from shackdoo.provenance.source import unfiled_sources
+from shackdoo.provenance.source import class_sources, source_digests, unfiled_sources
 from shackdoo.provenance.untracked import sort_untracked
 from shackdoo.tracking.tracker import Artifact, DataInput, Model
 from shackdoo.training.dataset import leaves
@@ -103,6 +103,7 @@ class Recording:
             determinism={**config.determinism.model_dump(), "xla": config.strategy.xla},
             seed=config.seed,
             sources=unfiled_sources(type(checked.task)),
+            classes=source_digests(class_sources(type(checked.task))),
             root=checked.project.root,
             redactor=self._redactor,
         )
@@ -244,6 +245,8 @@ class Recording:
         tracker = self.place.tracker
         tests = {name: v for name, v in result.metrics.items() if name.startswith("test_")}
         tracker.metrics(tests, step=len(self._history.get("loss", ())))
+        if result.xla is not None:
+            self._manifest["determinism"]["xla_used"] = result.xla
         self._manifest["results"] = prints = fingerprints(result)
         weights = prints["weights"]["sha256"]
         tracker.tags({"shackdoo.weights_sha256": weights})

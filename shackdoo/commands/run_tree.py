@@ -10,6 +10,9 @@ from shackdoo.provenance.redact import without_credentials
 from shackdoo.report.tree import Node
 from shackdoo.tracking.listing import ListedRun
 
+KIND, TRAINED = "shackdoo.kind", "shackdoo.trained_run"
+INPUT, CATALOG = "config.input", "catalog."
+COUNTS = ("inputs", "refused", "known")  # metrics that count
 RESULTS = 4  # at most, a run; --json has all
 LONGEST_VALUE = 60  # characters of a parameter
 FIRST = ("test_accuracy", "val_accuracy", "test_loss", "val_loss", "loss", "accuracy")
@@ -48,7 +51,8 @@ def _grouped(
 def _tag(tag: str, runs: Sequence[ListedRun], metric: str | None) -> Node:
     stores = {without_credentials(run.store) for run in runs}
     count = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
-    keys, here = differing(runs), {run.uid for run in runs}
+    trainings = [run for run in runs if KIND not in run.tags]
+    keys, here = differing(trainings or runs), {run.uid for run in runs}
     parts = dict(_grouped(runs, lambda run: parent if (parent := run.parent) in here else ""))
 
     def node(run: ListedRun) -> Node:
@@ -66,10 +70,12 @@ def _lines(
     start = datetime.fromtimestamp(run.start_time / 1000).strftime("%Y-%m-%d %H:%M")
     kind = run.tags.get("shackdoo.kind")
     state = [run.uid[:8], start, f"{run.status:<8}", f"{duration(_seconds(run)):>9}"]
-    results = [f"{name} {number(run.metrics[name])}" for name in main_metrics(run, metric)]
+    results = [f"{name} {_result(name, run.metrics[name])}" for name in main_metrics(run, metric)]
     values = [
         f"{short}={_cut(run.params[key])}" for key, short in keys.items() if key in run.params
     ]
+    if trained := run.tags.get(TRAINED):
+        values = [f"model {trained[:8]}", *_inputs(run)]
     place = [without_credentials(run.store)] if with_store else []
     return [
         [*state, *([kind] if kind else ()), *results],
@@ -79,17 +85,31 @@ def _lines(
     ]
 
 
+def _inputs(run: ListedRun) -> list[str]:
+    """Return what an inference has answered about."""
+    return [f"input={_cut(run.params[INPUT])}"] if INPUT in run.params else []
+
+
+def _result(name: str, value: float) -> str:
+    return f"{value:.0f}" if name in COUNTS else number(value)
+
+
 def differing(runs: Iterable[ListedRun]) -> dict[str, str]:
     """Return the parameters that differ among the runs: key, and the key as it is shown.
 
     Bare names are what ``mlflow run`` logs by itself. A run without any parameter (one that
     ended before it had them, or holds others together) differs in none.
     """
-    params = [own for run in runs if (own := {k: v for k, v in run.params.items() if "." in k})]
+    params = [own for run in runs if (own := _own(run))]
     every = sorted({key for own in params for key in own})
     keys = [key for key in every if len({own.get(key) for own in params}) > 1]
     common = len(_common([key.split(".")[:-1] for key in keys]))
     return {key: ".".join(key.split(".")[common:]) for key in keys}
+
+
+def _own(run: ListedRun) -> dict[str, str]:
+    """Return the parameters that may set a run apart; the catalog's entries are everybody's."""
+    return {k: v for k, v in run.params.items() if "." in k and not k.startswith(CATALOG)}
 
 
 def _common(paths: Sequence[Sequence[str]]) -> list[str]:

@@ -26,7 +26,7 @@ Trains a task and records the run.
   optimizer=NAME         {optimizers}
   optimizer/schedule=NAME  {schedules}
   callbacks=[NAME,…]     {callbacks}
-  debug=quick            a few batches, nothing stored
+  debug=quick            a few batches, no record
   tracking=off           no record
   register=NAME@ALIAS    puts the model into the model registry: register=digits@champion
   flows=[fetch_data]     end after a flow: fetch_data, preprocessing_train, run

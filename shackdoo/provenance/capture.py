@@ -25,6 +25,7 @@ def capture(
     determinism: Mapping[str, Any],
     seed: int,
     sources: Mapping[str, str],
+    classes: Mapping[str, str],
     root: Path,
     redactor: Redactor,
 ) -> dict[str, Any]:
@@ -40,6 +41,7 @@ def capture(
         determinism: the switches of the run.
         seed: of the run.
         sources: of classes that no file of a module holds, by the name of their module.
+        classes: name to sha256 of each module of the task's lineage that is not shackdoo's own.
         root: the project whose code is run.
         redactor: hides the run's secrets.
 
@@ -55,7 +57,11 @@ def capture(
         "config": redactor.value(config),
         "redacted": redactor.hidden_keys(config),
         "config_digest": config_digest,
-        "code": {**git.describe(root), "sources": _sources(sources, redactor)},
+        "code": {
+            **git.describe(root),
+            "sources": _sources(sources, redactor),
+            "classes": dict(classes),
+        },
         "data": {name: dict(entry) for name, entry in data.items()},
         "environment": environment.describe(root, redactor),
         "machine": machine.describe(),

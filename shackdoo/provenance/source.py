@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from shackdoo.provenance.interactive import extract
@@ -25,6 +27,11 @@ def class_sources(task_class: type) -> dict[str, str]:
         elif (file := module_file(name)) is not None:
             sources[name] = file.read_text(encoding="utf-8")
     return sources
+
+
+def source_digests(sources: Mapping[str, str]) -> dict[str, str]:
+    """Return the sha256 of each of :func:`class_sources`."""
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sources.items()}
 
 
 def unfiled_sources(task_class: type) -> dict[str, str]:

@@ -26,7 +26,11 @@ def commands(manifest: Mapping[str, Any], kind: str) -> list[str]:
         lines.append(f"git checkout {shlex.quote(code['commit'])}")
     if code["diff_sha256"]:
         lines.append("git apply code.diff")
-    return [*lines, shlex.join(["shackdoo", kind or "train", *manifest["overrides"]])]
+    overrides = list(manifest["overrides"])
+    model = manifest.get("trained_run")
+    if model and not any(each.startswith("run=models:") for each in overrides):
+        overrides = [each for each in overrides if not each.startswith("run=")] + [f"run={model}"]
+    return [*lines, shlex.join(["shackdoo", kind or "train", *overrides])]
 
 
 def has_hidden(manifest: Mapping[str, Any]) -> bool:

@@ -106,7 +106,8 @@ def _plain(value: Any) -> str:
 def _code(manifest: Mapping[str, Any], t: Words) -> dict[str, str]:
     code = manifest.get("code", {})
     named = (("commit", "commit"), ("dirty", "dirty"), ("diff", "diff_sha256"))
-    return {t[word]: _plain(code.get(key)) for word, key in named if key in code}
+    facts = {t[word]: _plain(code.get(key)) for word, key in named if key in code}
+    return facts | {t["classes"].format(name=k): v for k, v in code.get("classes", {}).items()}
 
 
 def _data(manifest: Mapping[str, Any]) -> dict[str, str]:

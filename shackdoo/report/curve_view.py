@@ -19,7 +19,7 @@ ACCENT, MUTED = 0, 5  # looks of the lines: held out, training
 def curves_view(content: Content, words: Words) -> View | None:
     """Return each metric over the epochs, or over the steps of the only one; None without any."""
     history = {n: [finite(v) for v in vs] for n, vs in content["history"].items()}
-    if not history:
+    if not history or content["run"]["kind"]:  # an inference has no epochs
         return None
     names = [n for n in history if is_result(n) and not n.startswith("val_")]
     epochs = max(len(values) for values in history.values())

@@ -93,7 +93,10 @@ def _best_epoch(name: str, content: Content) -> tuple[int, float]:
 
 
 def _results(content: Content, words: Words) -> View:
-    metrics = content["metrics"]
+    metrics, t = content["metrics"], words["results"]
+    if content["run"]["kind"]:
+        rows = [[name, number(finite(metrics[name]))] for name in main_metrics(content)]
+        return {"id": "results", "title": t["title"], "columns": [t["metric"], ""], "rows": rows}
     names = dict.fromkeys(base_name(name) for name in main_metrics(content))
     rows = [
         [
@@ -102,7 +105,6 @@ def _results(content: Content, words: Words) -> View:
         ]
         for name in names
     ]
-    t = words["results"]
     columns = [t["metric"], *(t[split] for split, _ in SPLITS)]
     return {"id": "results", "title": t["title"], "columns": columns, "rows": rows}
 
@@ -232,11 +234,18 @@ def _environment(content: Content, words: Words) -> View | None:
         (t["gpus"], gpus),
         (t["threads"], str(switches.get("threads_used", switches["threads"] or words["unknown"]))),
         (t["determinism"], t["on"] if switches["enabled"] else t["off"]),
-        (t["xla"], t["on"] if switches["xla"] else t["off"]),
+        (t["xla"], _xla(switches, t)),
         (t["seed"], str(manifest["seed"])),
         (t["commit"], _commit(manifest["code"], t)),
     ]
     return {"id": "environment", "title": t["title"], "rows": rows}
+
+
+def _xla(switches: Mapping[str, Any], t: Words) -> str:
+    """Return whether XLA has compiled the training, not only whether it was asked to."""
+    if switches["xla"] and switches.get("xla_used") is False:
+        return str(t["rejected"])
+    return str(t["on"] if switches["xla"] else t["off"])
 
 
 def _commit(code: Mapping[str, Any], t: Words) -> str:

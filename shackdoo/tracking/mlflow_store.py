@@ -122,7 +122,7 @@ class MlflowStore:
             InputTag("sha256", entry["sha256"]),
         ]
         self.client.log_inputs(self.run_id, datasets=[DatasetInput(data, tags)])
-        self.client.set_tag(self.run_id, f"shackdoo.data.{entry['name']}", entry["sha256"])
+        self.client.set_tag(self.run_id, fit_key(f"shackdoo.data.{entry['name']}"), entry["sha256"])
 
     def log_model(self, entry: Entry, keras_file: Path, code: Path | None) -> None:
         """Log the model as an MLflow pyfunc with its own code, signature and requirements."""

@@ -121,6 +121,11 @@ class Loop:
         self._programs = Programs(model, augment, options.xla, observer.notice)
         self._chunk = 1
 
+    @property
+    def xla(self) -> bool:
+        """Whether XLA compiles the steps; it does not if it has rejected the model."""
+        return self._programs.xla
+
     def fit(
         self,
         train: Split,

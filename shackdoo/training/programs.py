@@ -67,7 +67,7 @@ class Programs:
         return tf.nest.map_structure(lambda tensor: tensor.numpy(), outputs)
 
     def _build(self, xla: bool) -> None:
-        self._xla = xla
+        self.xla = xla
         # A new shape (a last batch that is not full) is a new program, never a slower general one.
         self._train_step = tf.function(self._one_step, jit_compile=xla, reduce_retracing=False)
         self._evaluate = tf.function(self._one_evaluation, jit_compile=xla, reduce_retracing=False)
@@ -118,7 +118,7 @@ class Programs:
         try:
             return run()
         except _REFUSALS as refusal:
-            if not self._xla:
+            if not self.xla:
                 raise
             self._notice(_refusal_notice(self._model, str(refusal)))
             self._build(xla=False)

@@ -79,6 +79,8 @@ class ClassScores:
         """Count for classes of these names, and keep so many mistakes."""
         self._names = [str(name) for name in names]
         self._place = {name: place for place, name in enumerate(self._names)}
+        if not any(name.isdecimal() for name in self._names):  # data often hold their numbers
+            self._place |= {str(place): place for place in range(len(self._names))}
         self._counts = np.zeros((len(self._names), len(self._names)), np.int64)
         self._worst = _Worst(worst)
 

@@ -137,6 +137,11 @@ def _no_key(match: re.Match[str], request: Request) -> str:
         return f"{place}: {dotted(loc[:-1])} has no keys below it."
     if len(loc) == 1:
         known |= {group for group in request.groups() if "/" not in group} - {"local"}
+    parameters = _keys(request, ("task", "parameters")) if len(loc) == 1 else None
+    if parameters and key in parameters:
+        return (
+            f"{place}: {key} is a parameter of the task. Write task.parameters.{text.lstrip('+~')}"
+        )
     return f"{place}: {unknown_key(loc, known)}{_how_to_add(loc, text)}"
 
 
