@@ -11,11 +11,11 @@ import pytest
 from shackdoo.commands.checking import check
 from shackdoo.config.compose import compose
 from shackdoo.config.project import find_project
-from shackdoo.errors import RunError
+from shackdoo.errors import RequestError, RunError
 from shackdoo.task import Task
 
 keras = pytest.importorskip("keras")
-from shackdoo.predictor import Predictor  # noqa: E402  # an adapter of Keras
+from shackdoo.predictor import Predictor, together  # noqa: E402  # an adapter of Keras
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,9 @@ def model(task: Task) -> Any:
 
 
 def pictures(count: int) -> np.ndarray[Any, Any]:
-    return np.random.default_rng(count).integers(0, 120, (count, 28, 28), np.uint8)
+    """Noise inside a black edge: in the form that MNIST has."""
+    inside = np.random.default_rng(count).integers(0, 256, (count, 26, 26), np.uint8)
+    return np.pad(inside, ((0, 0), (1, 1), (1, 1)))
 
 
 @pytest.mark.parametrize("count", [1, 2, 33, 1000, 1003])
@@ -86,3 +88,33 @@ def test_a_file_that_is_no_model_is_told(task: Task, tmp_path: Path) -> None:
     (tmp_path / "m.keras").write_text("no model")
     with pytest.raises(RunError, match=r"The model .*m\.keras can't be loaded in Keras' safe mode"):
         Predictor.load(task, tmp_path / "m.keras")
+
+
+def test_what_the_task_refuses_is_told_by_its_position(task: Task, model: Any) -> None:
+    fine, blank = pictures(1)[0], np.zeros((28, 28), np.uint8)
+    with pytest.raises(RequestError) as error:
+        Predictor(task, model).predict([fine, blank])
+    assert str(error.value).startswith(
+        "1 of 2 inputs can't be understood (positions count from 0). input 1: there is nothing on it"
+    )
+    with pytest.raises(RequestError, match="28 of 28 inputs can't be understood"):
+        Predictor(task, model).predict(fine)
+
+
+def test_inputs_of_one_shape_come_to_a_task_as_an_array() -> None:
+    assert isinstance(together([np.zeros(3), np.ones(3)]), np.ndarray)
+    assert isinstance(together([np.zeros(3), np.ones(4)]), list)
+    array = np.zeros((2, 3))
+    assert together(array) is array
+
+
+def test_a_task_that_can_prepare_one_shape_only_says_so(task: Task, model: Any) -> None:
+    class Divides(type(task)):  # type: ignore[misc]
+        def prepare(self, inputs: Any) -> Any:
+            return inputs.astype("float32") / 255
+
+    own = Divides(task.config, task.catalog)
+    with pytest.raises(
+        RunError, match=r"Divides\.prepare failed on a list of 2 inputs of the shapes"
+    ):
+        Predictor(own, model).answers([np.zeros((28, 28)), np.zeros((9, 9))])

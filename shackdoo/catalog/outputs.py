@@ -17,6 +17,7 @@ from shackdoo.catalog.table_writers import WRITERS, Columns, TableWriter
 from shackdoo.errors import RequestError, StoreError
 
 STDOUT = "-"
+REJECTS_HEAD = b"input,reason\n"
 DEFAULT = "predictions.csv"  # in the folder of the run's pictures
 
 
@@ -44,6 +45,24 @@ class Output:
     def put(self, path: Path) -> None:
         """Have it at ``path``, before it is opened."""
         self.path, self.rejects = path, path.with_name(f"{path.stem}.rejects.csv")
+
+    def check(self, given: Path) -> None:
+        """Refuse to write over what is read, or over somebody's file of the rejects' name.
+
+        Raises:
+            RequestError: if that would happen.
+        """
+        if self.path is not None and _same(self.path, given):
+            raise RequestError(
+                f"The output {self.path} is the input itself. Name another: output=PATH."
+            )
+        if self.rejects is None or not self.rejects.exists():
+            return
+        if not self.rejects.is_file() or not _are_rejects(self.rejects):
+            raise RequestError(
+                f"What is refused would be listed in {self.rejects}, but that is a file of another "
+                f"kind. Name another output, or move that file."
+            )
 
     def open(self) -> None:
         """Begin the file beside its name.
@@ -101,6 +120,16 @@ class Output:
         part = self.rejects.with_name(f".{self.rejects.name}.{os.getpid()}.part")
         shutil.copyfile(refused, part)
         part.replace(self.rejects)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.samefile(other)
+
+
+def _are_rejects(path: Path) -> bool:
+    """Return whether a file is a list of refused inputs, as an earlier inference has left it."""
+    with path.open("rb") as file:
+        return file.read(len(REJECTS_HEAD)) in (b"", REJECTS_HEAD)
 
 
 def plan_output(wanted: str, lines: bool) -> Output:

@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from shackdoo.catalog.inputs.batch import Batch
 from shackdoo.training.picture import as_png
 from shackdoo.training.runtime import start_tensorflow
@@ -69,6 +71,10 @@ class _Answering:
             inputs = together(left.inputs)
             forms = self._task.forms(inputs)
             answers = self._predictor.answers(inputs)
+            if nothing := _without_number(answers):
+                left = left.without(dict.fromkeys(nothing, "the model gives no number for it"))
+                kept = np.delete(np.arange(len(inputs)), nothing)
+                answers = {name: column[kept] for name, column in answers.items()}
             self._inference.output.write(left.names, answers)
             self._count(left, answers)
         self._recording.answered(len(left.names), left.refused, forms)
@@ -97,6 +103,12 @@ class _Answering:
         mistakes = [_mistake(self._task, each) for each in self.scores.mistakes()]
         if any(each["picture"] for each in mistakes):
             self._recording.picture("worst_mistakes", {"examples": mistakes})
+
+
+def _without_number(answers: Answers) -> list[int]:
+    """Return the positions of answers that are no finite numbers: of a training that diverged."""
+    wrong = [~np.isfinite(c) for c in answers.values() if c.dtype.kind == "f"]
+    return np.flatnonzero(np.any(wrong, axis=0)).tolist() if wrong else []
 
 
 def _example(task: Task, raw: Any, answers: Answers, place: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -69,6 +70,11 @@ def _free(path: Path) -> Path:
         raise RequestError(
             f"{target} exists already, and nothing is written over. Name a folder that does not "
             f"exist yet, or remove that one."
+        )
+    there = next(folder for folder in target.parents if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise RequestError(
+            f"{target} can't be written: {there} is no folder that you may write. Name another."
         )
     return target
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from shackdoo.commands.train import expand
 from shackdoo.config.project import Project, find_project, load_dotenv
-from shackdoo.errors import RequestError
+from shackdoo.errors import DataError, RequestError
 
 if TYPE_CHECKING:
     from shackdoo.catalog.inputs.batch import Inputs
@@ -116,6 +116,9 @@ def plan(arguments: Sequence[str], project: Project) -> Inference:
     output = plan_output(config.output or (STDOUT if piped else DEFAULT), lines=piped)
     trained = runs.find(config.run, config.task.name, config.best)
     checked = check(composed.with_parameters(trained.parameters), project, data=False)
+    named = config.input in config.catalog
+    given = checked.catalog.path(config.input) if named else Path(config.input).expanduser()
+    output.check(given)
     inputs = _open(checked, config, trained, output)
     return Inference(checked, trained, inputs, output)
 
@@ -123,7 +126,7 @@ def plan(arguments: Sequence[str], project: Project) -> Inference:
 def _check_options(arguments: Sequence[str]) -> None:
     for argument in arguments:
         if argument.startswith("-") or "=" not in argument:
-            hint = f" An input is named so: input={argument}" if Path(argument).exists() else ""
+            hint = f" An input is named so: input={argument}." if Path(argument).exists() else ""
             raise RequestError(
                 f"'{argument}' is nothing that shackdoo infer knows.{hint} Values are set as "
                 f"key=value; `shackdoo infer --help` lists them."
@@ -155,6 +158,9 @@ def _open(checked: Checked, config: InferConfig, trained: TrainedRun, output: Ou
 
     files = (file.absolute() for file in (output.path, output.rejects) if file is not None)
     wanted = Wanted(config.input, config.label, trained.model.shape, frozenset(files))
-    return open_inputs(
-        wanted, config.catalog, lambda name: from_catalog(checked, name, config.split)
-    )
+    try:
+        return open_inputs(
+            wanted, config.catalog, lambda name: from_catalog(checked, name, config.split)
+        )
+    except DataError as error:  # its head is damaged already: nothing has been started
+        raise RequestError(str(error)) from None

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from shackdoo.catalog.inputs.batch import ReadData, Refusal
+from shackdoo.catalog.inputs.pictures import PictureFiles
 from shackdoo.catalog.outputs import DEFAULT
 from shackdoo.commands.recording import Recording
 from shackdoo.commands.rejects import Rejects
@@ -158,8 +159,9 @@ class InferRecording(Recording):
             for name, value in metrics.items()
             if name != "known"
         ]
-        if known and unknown:
-            lines.append(("warning", f"{unknown} labels are none that the model knows"))
+        if unknown and (known or not isinstance(self.inference.inputs, PictureFiles)):
+            are = "label is" if unknown == 1 else "labels are"
+            lines.append(("warning", f"{unknown} {are} none that the model knows"))
         if output.path is not None:
             lines.append(("output", str(output.path)))
         lines.append(("run", self.place.uid))
@@ -184,6 +186,10 @@ class InferRecording(Recording):
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
         self._close_bar()
+        if isinstance(error, BrokenPipeError):  # who reads the answers has seen enough
+            super().__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+            self.rejects.close()
+            return False
         self.inference.output.abandon()
         handled = super().__exit__(kind, error, trace)
         self.rejects.close()

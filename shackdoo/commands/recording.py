@@ -5,6 +5,7 @@ Here meet the parts that do not know each other: training, tracking, provenance,
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import time
@@ -250,6 +251,11 @@ class Recording:
         self._manifest["results"] = prints = fingerprints(result)
         weights = prints["weights"]["sha256"]
         tracker.tags({"shackdoo.weights_sha256": weights})
+        if wrong := [name for name, v in result.metrics.items() if not math.isfinite(v)]:
+            self.notice(
+                f"warning: {', '.join(sorted(wrong))}: no finite number, so the training has "
+                f"diverged. A smaller optimizer.learning_rate is the usual way out."
+            )
         tracker.attach(self._saved(result))
         self._reporting.result(result, dataset)
         print_result(result, self.place.model_path, weights, self.place.uid)

@@ -6,8 +6,8 @@ import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
+from shackdoo.commands.options import OptionParser
 from shackdoo.commands.report_source import read_run
 from shackdoo.commands.run_lookup import RunLookup
 from shackdoo.config.project import Project, find_project, load_dotenv
@@ -33,13 +33,8 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise RequestError(f"{message}. `shackdoo report --help` lists the options.")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = OptionParser(
         prog="shackdoo report",
         description="Make the page of a run anew: results, curves, mistakes, what differs from its "
         "parent task, data, environment, and how to run it again. Of several runs, a page that "

@@ -10,9 +10,10 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Any, NoReturn
+from typing import Any
 
 from shackdoo.commands.configured_store import configured_uri
+from shackdoo.commands.options import OptionParser
 from shackdoo.commands.run_tree import tree
 from shackdoo.config.project import Project, find_project, load_dotenv
 from shackdoo.errors import RequestError, StoreError, did_you_mean, listing
@@ -46,13 +47,8 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise RequestError(f"{message}. `shackdoo runs --help` lists the options.")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = OptionParser(
         prog="shackdoo runs",
         description="Show the runs of this machine and of the tracking store: experiment, tag, "
         "run, with the parameters that differ, results, status, and what is not shipped yet.",

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from shackdoo.commands.options import OptionParser
 from shackdoo.commands.parent_task import compare_with_parent
 from shackdoo.config.project import Project, find_project, load_dotenv
 from shackdoo.provenance.redact import without_credentials
@@ -34,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OptionParser(
         prog="shackdoo sync",
         description="Ship what the tracking server has not got yet. Twice in a row adds nothing.",
     )

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from shackdoo.commands.configured_store import configured_uri
+from shackdoo.commands.options import OptionParser
 from shackdoo.config.project import Project, find_project, load_dotenv
 from shackdoo.errors import RequestError, RunError, StoreError
 from shackdoo.tracking.experiment_page import VIEW, VIEW_TAG, saved_view
@@ -59,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OptionParser(
         prog="shackdoo ui",
         description="Show the runs in the browser. Prints the link; Ctrl-C ends it.",
     )

@@ -21,7 +21,6 @@ from shackdoo.tasks.ink import (
     ground,
     height_and_width,
     ink_on,
-    levels,
     shaped,
     strength,
     stretched,
@@ -30,6 +29,7 @@ from shackdoo.tasks.ink import (
 Size = Literal["auto", "ink", "whole"]
 
 SIDE, BOX = 28, 20  # pixels of the picture, and of the box that the sign fits in
+STRONG = 128  # levels of contrast that ink has as a rule; fainter ink is strengthened
 LEAST_CONTRAST = 8  # grey levels; pictures with less have nothing on them
 
 
@@ -40,17 +40,18 @@ def refusals(pictures: Any) -> dict[int, str]:
         pictures: an array ``(pictures, height, width)``, with colours as a last axis or flat
             ``(pictures, height * width)`` of a square; or a list of single ones.
     """
-    if isinstance(pictures, np.ndarray) and pictures.dtype == np.uint8 and _plain(pictures):
-        flat = pictures.reshape(len(pictures), -1)
-        spread = flat.max(axis=1).astype(np.int16) - flat.min(axis=1)
-        blank = np.flatnonzero(spread < LEAST_CONTRAST)
-        return {int(place): _blank(int(spread[place])) for place in blank}
-    reasons = ((place, _refusal(one)) for place, one in enumerate(pictures))
+    places = list(range(len(pictures)))
+    if _in_form(pictures):  # most are fine, and told so at once
+        places = np.flatnonzero(_spreads(pictures) < STRONG).tolist()
+    reasons = ((place, _refusal(pictures[place])) for place in places)
     return {place: reason for place, reason in reasons if reason is not None}
 
 
-def _plain(pictures: Array) -> bool:
-    return pictures.ndim == COLOURS and pictures.size > 0
+def _spreads(pictures: Array) -> Array:
+    """Return by how many levels the pixels of each picture differ."""
+    flat = pictures.reshape(len(pictures), -1)
+    spreads: Array = flat.max(axis=1).astype(np.int16) - flat.min(axis=1)
+    return spreads
 
 
 def _refusal(one: Any) -> str | None:
@@ -67,7 +68,7 @@ def _refusal(one: Any) -> str | None:
             f"its numbers go from {picture.min():g} to {picture.max():g}; grey levels go from 0 to "
             f"{WHITE}, or from 0 to 1"
         )
-    grey = levels(shaped(picture))
+    grey = shaped(picture)
     spread = int(grey.max()) - int(grey.min()) if grey.size else 0
     return _blank(spread) if spread < LEAST_CONTRAST else None
 
@@ -81,8 +82,9 @@ def prepare(pictures: Any, size: Size, polarity: Polarity) -> Array:
 
     Args:
         pictures: as :func:`refusals` takes them, none of which it refuses.
-        size: ``auto`` leaves pictures of 28 by 28 as they are and takes the others for ``ink``:
-            what is written is looked for, scaled and centred; ``whole`` scales the whole picture.
+        size: ``auto`` leaves pictures of 28 by 28 as they are (faint ones are strengthened) and
+            takes the others for ``ink``: what is written is looked for, scaled and centred;
+            ``whole`` scales the whole picture.
         polarity: what the ink is; ``auto`` goes by the edge of each picture, which is ground.
 
     Returns:
@@ -91,12 +93,18 @@ def prepare(pictures: Any, size: Size, polarity: Polarity) -> Array:
     if not _in_form(pictures):
         return np.stack([_prepared(np.asarray(one), size, polarity) for one in pictures])
     dark = _dark_ink(pictures, polarity)
+    faint = np.flatnonzero(_spreads(pictures) < STRONG)
+    if size == "ink" or len(faint) > 0:
+        some = range(len(pictures)) if size == "ink" else faint.tolist()
+        one_by_one = {place: _prepared(pictures[place], size, polarity) for place in some}
+    else:
+        one_by_one = {}
     if dark.any():
         pictures = np.where(dark[:, None, None], WHITE - pictures, pictures)
-    if size == "ink":
-        return np.stack([_prepared(one, size, "light_on_dark") for one in pictures])
-    prepared: Array = pictures
-    return prepared
+    if not one_by_one:
+        prepared: Array = pictures
+        return prepared
+    return np.stack([one_by_one.get(place, one) for place, one in enumerate(pictures)])
 
 
 def _in_form(pictures: Any) -> bool:
@@ -152,7 +160,8 @@ def _prepared(one: Array, size: Size, polarity: Polarity) -> Array:
     if size == "whole":
         return _whole(ink)
     if size == "auto" and ink.shape == (SIDE, SIDE):
-        return _bytes(stretched(ink) if picture.ndim == COLOURS else _as_written(picture, ink))
+        weak = picture.ndim == COLOURS or float(ink.max()) < STRONG
+        return _bytes(stretched(ink) if weak else _as_written(picture, ink))
     return _centred(ink)
 
 

@@ -42,8 +42,8 @@ def shaped(picture: Array) -> Array:
 
 
 def levels(picture: Array) -> Array:
-    """Return numbers as levels from 0 to 255; fractions and truth values go from 0 to 1."""
-    unit = picture.dtype.kind in "bf" and (picture.size == 0 or picture.max() <= 1)
+    """Return numbers as levels from 0 to 255; what has none above 1 goes from 0 to 1."""
+    unit = picture.size == 0 or picture.max() <= 1
     return picture.astype(np.float32) * (WHITE if unit else 1)
 
 

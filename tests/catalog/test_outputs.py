@@ -119,3 +119,22 @@ def test_an_output_can_be_put_elsewhere_before_it_is_opened(tmp_path: Path) -> N
     output = Output(None, ".csv")
     output.put(tmp_path / "p.csv")
     assert output.rejects == tmp_path / "p.rejects.csv"
+
+
+def test_the_input_itself_is_never_written_over(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("1,2\n")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "x.csv")
+    for name in ("x.csv", "link.csv"):
+        output = plan_output(str(tmp_path / name), lines=False)
+        with pytest.raises(RequestError, match=r"is the input itself\. Name another"):
+            output.check(tmp_path / "x.csv")
+
+
+def test_somebody_s_file_of_the_rejects_name_is_left_alone(tmp_path: Path) -> None:
+    output = plan_output(str(tmp_path / "o.csv"), lines=False)
+    rejects = tmp_path / "o.rejects.csv"
+    rejects.write_text("input,reason\na,b\n")
+    output.check(tmp_path / "x.npy")
+    rejects.write_text("mine\n")
+    with pytest.raises(RequestError, match=r"o\.rejects\.csv, but that is a file of another kind"):
+        output.check(tmp_path / "x.npy")

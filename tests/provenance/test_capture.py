@@ -48,6 +48,7 @@ def manifest(root: Path, **changes: Any) -> dict[str, Any]:
         "determinism": {"enabled": True},
         "seed": 1,
         "sources": {},
+        "classes": {},
         "root": root,
         "redactor": Redactor((), {}),
     }

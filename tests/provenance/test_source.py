@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shackdoo.provenance.source import class_sources, missing_names
+from shackdoo.provenance.source import class_sources, missing_names, source_digests
 from shackdoo.tasks.mnist import Mnist_B
 
 SCRIPT = '''
@@ -156,3 +156,10 @@ def test_a_class_that_was_made_from_text_has_none() -> None:
     exec("from shackdoo.task import Task\nclass Made(Task): pass", made)
     assert class_sources(made["Made"]) == {}
     assert missing_names(made["Made"]) == ("from_nowhere",)
+
+
+def test_digests_tell_when_the_code_of_a_class_changes() -> None:
+    one, other = source_digests({"mine": "a = 1\n"}), source_digests({"mine": "a = 2\n"})
+    assert one.keys() == other.keys() == {"mine"}
+    assert one != other
+    assert len(one["mine"]) == 64

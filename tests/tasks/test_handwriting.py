@@ -139,3 +139,15 @@ def test_what_can_t_be_understood_is_refused(picture: Array, reason: str) -> Non
 def test_blank_pictures_in_an_array_are_refused_by_their_position() -> None:
     pictures = np.stack([ring(), np.zeros((28, 28), np.uint8), ring()])
     assert list(handwriting.refusals(pictures)) == [1]
+
+
+def test_faint_ink_is_strengthened_and_whole_numbers_up_to_one_are_shares() -> None:
+    for faint in (ring() // 16, ring() // 4, (ring() > 0).astype(np.int64), (ring() > 0) * 1):
+        assert likeness(prepared(np.asarray(faint)), ring()) > 0.99
+    binary = (ring() > 0).astype(np.uint8)
+    mixed = np.stack([ring(), ring() // 8, binary, 255 - ring() // 4])
+    assert handwriting.refusals(mixed) == {}
+    clear, *others = handwriting.prepare(mixed, "auto", "auto")
+    np.testing.assert_array_equal(clear, ring())
+    for one in others:
+        assert likeness(one, ring()) > 0.99

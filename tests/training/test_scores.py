@@ -64,3 +64,9 @@ def test_errors_of_one_number() -> None:
     }
     (worst,) = scores.mistakes()
     assert (worst.name, worst.answer, worst.true) == ("b", "2", "4")
+
+
+def test_numbers_stand_for_names_where_data_hold_numbers() -> None:
+    scores = ClassScores(["cat", "dog"], worst=0)
+    assert scores.add(["a", "b"], [0, "1"], answers([0.9, 0.1], [0.9, 0.1]), np.zeros(2)) == []
+    assert scores.metrics() == {"accuracy": 0.5, "known": 2}

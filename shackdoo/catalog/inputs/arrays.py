@@ -72,7 +72,7 @@ class ArrayFile:
         """
         self._path = path
         with _told(path):
-            if path.suffix == ".npz":
+            if path.suffix.lower() == ".npz":
                 self._inputs, self._labels = _members(path, label)
             else:
                 self._inputs, self._labels = _Piecewise(lambda: _open(path)), _sibling(path)
@@ -80,6 +80,12 @@ class ArrayFile:
                 raise ValueError("it holds a single number, not inputs")
             if expected is not None and self._inputs.shape == expected and len(expected) > 1:
                 self._inputs.shape = (1, *expected)
+            if self._labels is not None and not _are_labels(self._labels.shape):
+                raise RequestError(
+                    f"The labels of {path} are an array of the shape "
+                    f"{' x '.join(map(str, self._labels.shape))}; there must be one label an "
+                    f"input, or one row of a column a class. Name another: label=NAME."
+                )
             counts = {part.shape[0] for part in (self._inputs, self._labels) if part is not None}
         if len(counts) > 1:
             raise DataError(
@@ -123,6 +129,10 @@ def as_labels(labels: Array) -> list[Label]:
     return flat
 
 
+def _are_labels(shape: tuple[int, ...]) -> bool:
+    return len(shape) in (1, 2)
+
+
 class _Piecewise:
     """An array in a stream: its header is known, its rows come one piece after the other."""
 
@@ -131,7 +141,10 @@ class _Piecewise:
         with open_stream() as stream:
             self.shape, self._dtype, fortran = _header(stream)
         if fortran and len(self.shape) > 1:
-            raise ValueError("it is in Fortran order, which can't be read row by row")
+            raise ValueError(
+                "it is in Fortran order, which can't be read row by row: "
+                "np.save(name, np.ascontiguousarray(array)) writes it the other way"
+            )
 
     def pieces(self, rows: int) -> Iterator[Array]:
         """Yield the rows, at most so many at once."""

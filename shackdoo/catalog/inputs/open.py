@@ -60,6 +60,8 @@ def open_inputs(
         DataError: if a file's head shows that it is damaged.
     """
     name = wanted.input
+    if name == STDIN and sys.stdin is None:
+        raise RequestError("Standard input is closed, so there is nothing to read: input=PATH.")
     if name == STDIN:
         return JsonLines(lambda: sys.stdin.buffer, STDIN)
     path, names = Path(name).expanduser(), list(catalog)
@@ -106,7 +108,8 @@ def _file(path: Path, wanted: Wanted) -> Inputs:
         TABLES: lambda: Table(path, wanted.label, wanted.expected),
         LINES: lambda: JsonLines(lambda: path.open("rb"), str(path)),
     }
-    suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    packed = path.suffix == ".gz" and path.with_suffix("").suffix in (".npy", ".idx")
+    suffix = path.with_suffix("").suffix if packed else path.suffix
     if "-ubyte" in path.name or "-idx" in path.name:
         suffix = ".idx"
     for suffixes, make in kinds.items():

@@ -27,8 +27,9 @@ def decode_picture(content: bytes) -> np.ndarray[Any, Any]:
     """Return the picture in the bytes of a file, upright.
 
     Returns:
-        uint8: ``(height, width)`` if it is grey, ``(height, width, 3)`` if it has colours,
-        ``(height, width, 4)`` if parts of it are transparent.
+        uint8, or float32 if the file has such numbers: ``(height, width)`` if it is grey,
+        ``(height, width, 3)`` if it has colours, ``(height, width, 4)`` if parts of it are
+        transparent.
 
     Raises:
         PictureError: if they hold none.
@@ -41,8 +42,12 @@ def decode_picture(content: bytes) -> np.ndarray[Any, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                if (pages := getattr(image, "n_frames", 1)) > 1:
+                    raise PictureError(f"it has {pages} pages or frames; save each as a picture")
                 image.load()
                 return _as_array(ImageOps.exif_transpose(image))
+    except PictureError:
+        raise
     except UnidentifiedImageError:
         raise PictureError(f"it is no picture ({', '.join(FORMATS)})") from None
     except Image.DecompressionBombWarning:
@@ -59,7 +64,9 @@ def _as_array(image: Any) -> np.ndarray[Any, Any]:
     if "A" in image.mode or "transparency" in image.info:
         picture = np.asarray(image.convert(TRANSPARENT))
         return picture if (picture[..., 3] < 255).any() else _grey_if_so(picture[..., :3])
-    if image.mode in ("1", GREY, "F"):
+    if image.mode == "F":
+        return np.asarray(image)
+    if image.mode in ("1", GREY):
         return np.asarray(image.convert(GREY))
     return _grey_if_so(np.asarray(image.convert(COLOUR)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,12 +17,14 @@ from shackdoo.errors import DataError, RequestError, listing
 
 LABEL_COLUMNS = ("label", "labels", "target", "class", "y")
 SEPARATORS = (",", ";", "\t")
+BOM = b"\xef\xbb\xbf"
+NUMBERED = re.compile(r"^\D+(\d+)$")
 
 
 class Table:
     """The rows of a CSV file, each an input in numbers, perhaps with its label.
 
-    A first line that has a word in it names the columns. Without names, one column more than the
+    A first line that is mostly words names the columns. Without names, one column more than the
     model takes is the label, in front.
     """
 
@@ -43,8 +46,12 @@ class Table:
         self._digest = hashlib.sha256()
         first = self._first_line()
         self._separator = max(SEPARATORS, key=first.count)
-        fields = next(csv.reader([first], delimiter=self._separator))
-        self._names = None if all(map(_is_number, fields)) else [each.strip() for each in fields]
+        try:
+            fields = [each.strip() for each in _fields(first, self._separator)]
+        except ValueError as error:
+            raise DataError(f"{path}: {error}. Save it as CSV in UTF-8.") from None
+        self._names = fields if _are_names(fields, label) else None
+        self._check_order()
         self._shape = expected
         self._wanted = None if expected is None else int(np.prod(expected))
         self._label = self._label_column(label, len(fields))
@@ -66,9 +73,10 @@ class Table:
             warnings.simplefilter("error", DeprecationWarning)  # numpy's for what is no number
             for number, raw in enumerate(file, 1):
                 self._digest.update(raw)
+                line = raw.removeprefix(BOM) if number == 1 else raw
                 if (number == 1 and self._names is not None) or not raw.strip():
                     continue
-                self._take(f"{self._path}:{number}", raw, batch)
+                self._take(f"{self._path}:{number}", line, batch)
                 rows += 1
                 if rows % size == 0:
                     yield self._stacked(batch)
@@ -88,7 +96,9 @@ class Table:
             with self._opened() as file:
                 line = file.readline(1 << 24).decode("utf-8-sig").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{self._path} can't be read as CSV: {error}.") from None
+            raise DataError(
+                f"{self._path} can't be read as CSV: {error}. Save it as CSV in UTF-8."
+            ) from None
         if not line:
             raise DataError(f"{self._path} can't be read as CSV: its first line is empty.")
         return line
@@ -111,6 +121,15 @@ class Table:
             return self._names.index(wanted)
         lower = [name.lower() for name in self._names]
         return next((lower.index(name) for name in LABEL_COLUMNS if name in lower), None)
+
+    def _check_order(self) -> None:
+        """Refuse columns that are numbered, but not in their order: they are read by position."""
+        numbers = [int(found[1]) for name in self._names or () if (found := NUMBERED.search(name))]
+        if numbers != sorted(numbers):
+            raise RequestError(
+                f"The columns of {self._path} are numbered but not in order. Rows are read by "
+                f"position, so sort the columns."
+            )
 
     def _take(self, name: str, raw: bytes, batch: Batch) -> None:
         try:
@@ -135,7 +154,7 @@ class Table:
         text = raw.decode("utf-8").strip()
         label: Label = None
         if self._label is not None:
-            fields = next(csv.reader([text], delimiter=self._separator))
+            fields = _fields(text, self._separator)
             if len(fields) > self._label:
                 label = fields.pop(self._label).strip() or None
             text = self._separator.join(fields)
@@ -151,6 +170,25 @@ class Table:
             wrong = next((each for each in text.split(self._separator) if not _is_number(each)), "")
             raise ValueError(f"'{wrong[:40]}' is no number")
         return label, numbers
+
+
+def _fields(line: str, separator: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=separator), [])
+    except csv.Error as error:
+        raise ValueError(f"it can't be read as CSV: {error}") from None
+
+
+def _are_names(fields: list[str], label: str | None) -> bool:
+    """Return whether a line names the columns.
+
+    It does if most of its fields are words, one of them is what a column of labels is called, or
+    they count from 0.
+    """
+    words = sum(bool(each) and not _is_number(each) for each in fields)
+    labels = {*LABEL_COLUMNS, label}
+    counted = fields == [str(place) for place in range(len(fields))]
+    return 2 * words > len(fields) or counted or any(f.lower() in labels for f in fields)
 
 
 def _is_number(text: str) -> bool:

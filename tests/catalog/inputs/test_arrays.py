@@ -137,3 +137,23 @@ def test_memory_holds_a_batch_and_not_the_file(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert seen == 4000
     assert peak < 6_000_000
+
+
+def test_labels_must_be_one_an_input(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=IMAGES, other=IMAGES)
+    with pytest.raises(
+        RequestError, match=r"are an array of the shape 5 x 4 x 3; there must be one"
+    ):
+        ArrayFile(tmp_path / "a.npz", "other")
+
+
+def test_an_ending_in_capitals_is_the_same(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=IMAGES)
+    (tmp_path / "a.npz").rename(tmp_path / "A.NPZ")
+    assert ArrayFile(tmp_path / "A.NPZ").count == 5
+
+
+def test_fortran_order_says_how_to_write_it_the_other_way(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.asfortranarray(IMAGES))
+    with pytest.raises(DataError, match=r"np\.save\(name, np\.ascontiguousarray\(array\)\)"):
+        ArrayFile(tmp_path / "x.npy")

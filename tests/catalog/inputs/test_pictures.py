@@ -139,3 +139,16 @@ def test_the_digest_of_one_picture_is_its_file_s(folder: Path) -> None:
     source = PictureFiles([file], folder, str(file))
     list(source.batches(1))
     assert source.data().sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_several_pages_are_no_picture() -> None:
+    pages = [Image.fromarray(GREY), Image.fromarray(GREY + 1)]
+    buffer = io.BytesIO()
+    pages[0].save(buffer, "TIFF", save_all=True, append_images=pages[1:])
+    with pytest.raises(PictureError, match="it has 2 pages or frames; save each as a picture"):
+        decode_picture(buffer.getvalue())
+
+
+def test_fractions_in_a_tiff_stay_fractions() -> None:
+    shares = (GREY / 255).astype(np.float32)
+    np.testing.assert_array_equal(decode_picture(encoded(shares, "TIFF")), shares)

@@ -33,13 +33,13 @@ def test_a_column_of_labels_is_named(tmp_path: Path) -> None:
 
 
 def test_without_names_one_column_more_is_the_label_in_front(tmp_path: Path) -> None:
-    (batch,) = table(tmp_path, "7\t0\t1\t2\t3\n", expected=(2, 2)).batches(10)
+    (batch,) = table(tmp_path, "7\t0\t1\t2\t9\n", expected=(2, 2)).batches(10)
     assert batch.labels == ["7"]
-    np.testing.assert_array_equal(batch.inputs, [[[0, 1], [2, 3]]])
-    (batch,) = table(tmp_path, "0,1,2,3\n", expected=(2, 2)).batches(10)
+    np.testing.assert_array_equal(batch.inputs, [[[0, 1], [2, 9]]])
+    (batch,) = table(tmp_path, "0,1,2,9\n", expected=(2, 2)).batches(10)
     assert batch.labels == []
     with pytest.raises(RequestError, match="does not name its columns in a first line"):
-        table(tmp_path, "0,1,2,3\n", label="digit")
+        table(tmp_path, "0,1,2,9\n", label="digit")
 
 
 def test_rows_that_do_not_fit_are_refused_by_their_line(tmp_path: Path) -> None:
@@ -77,3 +77,35 @@ def test_the_digest_is_the_file_s(tmp_path: Path) -> None:
     source = table(tmp_path, "a,b\n1,2\n")
     list(source.batches(1))
     assert source.data().sha256 == hashlib.sha256(b"a,b\n1,2\n").hexdigest()
+
+
+def test_a_bad_cell_in_the_first_row_makes_no_header_of_it(tmp_path: Path) -> None:
+    for cell in ("", "O"):
+        (batch,) = table(tmp_path, f"1,{cell},3,4\n1,2,3,4\n", expected=(2, 2)).batches(10)
+        assert len(batch.names) == 1
+        assert [each.name for each in batch.refused] == [f"{tmp_path}/t.csv:1"]
+
+
+def test_names_that_are_numbers_are_names_where_they_count_or_stand_beside_a_label(
+    tmp_path: Path,
+) -> None:
+    (batch,) = table(tmp_path, "label,0,1\n7,5,6\n").batches(10)
+    assert batch.labels == ["7"]
+    (batch,) = table(tmp_path, "0,1\n5,6\n").batches(10)
+    np.testing.assert_array_equal(batch.inputs, [[5, 6]])
+
+
+def test_numbered_columns_out_of_order_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"are numbered but not in order\. Rows are"):
+        table(tmp_path, "label,pixel1,pixel0\n7,5,6\n")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_row(tmp_path: Path) -> None:
+    (batch,) = table(tmp_path, "\ufeff1,2\n3,4\n", expected=(2,)).batches(10)
+    np.testing.assert_array_equal(batch.inputs, [[1, 2], [3, 4]])
+
+
+def test_lines_that_end_in_the_old_way_are_told(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(b"a,b\r1,2\r3,4\r")
+    with pytest.raises(DataError, match="it can't be read as CSV: "):
+        Table(tmp_path / "t.csv")
