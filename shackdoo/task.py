@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
-from shackdoo.errors import DataError, TaskError
+from shackdoo.errors import DataError, RunError, TaskError
 from shackdoo.training.answers import (
     LABELLED,
     Answers,
@@ -259,8 +259,18 @@ class Task:
         return None if reading is None else class_probabilities(outputs, reading)
 
     def classes(self, count: int) -> ClassNames:
-        """Return the names of ``count`` classes; their numbers from 0 on if they have none."""
-        return self.class_names() or range(count)
+        """Return the names of ``count`` classes; their numbers from 0 on if they have none.
+
+        Raises:
+            RunError: if there are more names or fewer.
+        """
+        names = self.class_names() or range(count)
+        if len(names) != count:
+            raise RunError(
+                f"{type(self).__name__}.class_names() has {len(names)} names, but the model tells "
+                f"{count} classes apart. Give a name for each, in the order of its outputs."
+            )
+        return names
 
     def scores(self, answers: Answers, worst: int) -> Scores | None:
         """Return what counts how good answers are, or None if nothing here can.

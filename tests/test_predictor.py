@@ -95,7 +95,7 @@ def test_what_the_task_refuses_is_told_by_its_position(task: Task, model: Any) -
     with pytest.raises(RequestError) as error:
         Predictor(task, model).predict([fine, blank])
     assert str(error.value).startswith(
-        "1 of 2 inputs can't be understood (positions count from 0). input 1: there is nothing on it"
+        "1 of 2 inputs can't be understood (positions count from 0). input 1: there is nothing"
     )
     with pytest.raises(RequestError, match="28 of 28 inputs can't be understood"):
         Predictor(task, model).predict(fine)

@@ -79,3 +79,16 @@ DATA = ["balance", "examples"]
 )
 def test_parts(task: type[Task], targets: Any, predictions: Any, shown: list[str]) -> None:
     assert kinds(task, targets, predictions) == shown
+
+
+def test_names_of_classes_must_be_as_many_as_the_model_has() -> None:
+    from shackdoo.errors import RunError
+
+    class Named(Task):
+        def class_names(self) -> list[str]:
+            return ["circle", "square"]
+
+    task = Named.__new__(Named)
+    assert task.classes(2) == ["circle", "square"]
+    with pytest.raises(RunError, match=r"has 2 names, but the model tells 10 classes apart"):
+        task.classes(10)

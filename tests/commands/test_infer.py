@@ -148,7 +148,9 @@ def test_photographed_digits_of_another_size_dark_on_light_and_off_centre(
     assert Path(answers).read_bytes() == (tmp_path / "o.csv").read_bytes()
 
 
-def test_digits_as_coloured_jpegs(infer: Run, digits: tuple[Array, Array], tmp_path: Path) -> None:
+def test_digits_as_coloured_jpegs(
+    infer: Run, project: Path, digits: tuple[Array, Array], tmp_path: Path
+) -> None:
     random = np.random.default_rng(2)
     (tmp_path / "photos").mkdir()
     for place, image in enumerate(digits[0]):
@@ -163,6 +165,7 @@ def test_digits_as_coloured_jpegs(infer: Run, digits: tuple[Array, Array], tmp_p
     table = pd.read_parquet(tmp_path / "o.parquet")
     assert list(table["input"]) == [f"photos/{place:03}.jpg" for place in range(300)]
     assert np.mean(table["label"] == digits[1]) >= 0.97
+    assert newest_run(project).info.status == "FINISHED"  # a pattern is an odd name in a store
 
 
 @pytest.fixture
@@ -218,6 +221,22 @@ def test_a_pipe_in_and_a_pipe_out(infer: Run, digits: tuple[Array, Array]) -> No
     assert [answer["input"] for answer in answers] == ["-:1", "-:2", "-:3"]
     assert [answer["label"] for answer in answers] == digits[1][:3].tolist()
     assert "inputs          3" in done.stderr
+    assert infer("input=-", input="\n".join(lines)).stdout == done.stdout
+    refused = infer("input=-", input=f"{lines[0]}\nrubbish\n")
+    assert refused.returncode == 1
+    assert len(refused.stdout.splitlines()) == 1
+    assert "-:2: it is no JSON" in refused.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(infer: Run, project: Path) -> None:
+    command = f"{sys.executable} -m shackdoo.cli infer input=mnist output=- batch=50 | head -2"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, cwd=project
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 2
+    assert "Traceback" not in done.stderr
+    assert newest_run(project).info.status == "KILLED"
 
 
 def test_a_name_of_the_catalog_is_its_test_split(infer: Run, project: Path) -> None:
@@ -343,6 +362,9 @@ def test_scripts_infer_is_the_same_door(
         (["input=x.npy", "batch=0"], "the override 'batch=0': batch is 0, but must be greater"),
         (["input=x.npy", "splt=train"], "no key 'splt' in the configuration. Did you mean 'split'"),
         (["input=x.npz", "label=y"], "x.npz has no array 'y' for labels. It has: images."),
+        (["input=x.npz", "output=x.npz"], "x.npz is the input itself. Name another: output=PATH."),
+        (["input=torn.npy"], "torn.npy can't be read: "),
+        (["input=x.npy", "batch_size=3"], "batch_size is a parameter of the task. Write task.par"),
     ],
 )
 def test_a_wrong_request_gets_one_message_and_nothing_is_started(
@@ -350,6 +372,7 @@ def test_a_wrong_request_gets_one_message_and_nothing_is_started(
 ) -> None:
     np.save(tmp_path / "x.npy", np.zeros((2, 28, 28), np.uint8))
     np.savez(tmp_path / "x.npz", images=np.zeros((2, 28, 28), np.uint8))
+    (tmp_path / "torn.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:20])
     before = {path.name for path in tmp_path.iterdir()}, recorded()
     done = infer(*arguments)
     assert done.returncode == 2
