@@ -183,6 +183,7 @@ def runs(task: str | None = None, experiment: str | None = None) -> pd.DataFrame
 
     from shackdoo.commands.run_lookup import RunLookup
     from shackdoo.commands.run_tree import differing
+    from shackdoo.tracking.listing import KIND
 
     found = [
         run
@@ -196,7 +197,7 @@ def runs(task: str | None = None, experiment: str | None = None) -> pd.DataFrame
             "experiment": run.experiment,
             "tag": run.tag,
             "task": run.task,
-            "kind": run.tags.get("shackdoo.kind", "train"),
+            "kind": run.tags.get(KIND, "train"),
             "status": run.status,
             "start": pd.Timestamp(run.start_time, unit="ms", tz="UTC"),
             **run.metrics,

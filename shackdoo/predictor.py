@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from shackdoo.catalog.inputs.batch import together
 from shackdoo.errors import RequestError, RunError
 from shackdoo.task import Task
 from shackdoo.training.answers import Answers
@@ -87,7 +88,7 @@ class Predictor:
         """Return the answers to inputs that :meth:`refusals` has nothing against.
 
         Args:
-            inputs: what :func:`together` returns.
+            inputs: what :func:`~shackdoo.catalog.inputs.batch.together` returns.
 
         Raises:
             RunError: if the task can't prepare inputs of several shapes.
@@ -114,7 +115,7 @@ class Predictor:
         if type(self.task).prepare is Task.prepare and len(self.model.inputs) == 1:
             wanted = tuple(self.model.inputs[0].shape[1:])
             for place, one in enumerate(inputs):
-                if not _fits(np.shape(one), wanted):
+                if not fits(np.shape(one), wanted):
                     refused.setdefault(place, _misfit(np.shape(one), wanted))
         return refused
 
@@ -173,16 +174,8 @@ class Predictor:
         return tf.function(call, jit_compile=self._xla, reduce_retracing=False)
 
 
-def together(inputs: Any) -> Any:
-    """Return inputs of one shape as one array, others as a list."""
-    if not isinstance(inputs, list | tuple):
-        return inputs
-    arrays = [np.asarray(one) for one in inputs]
-    alike = len({(one.shape, one.dtype) for one in arrays}) == 1
-    return np.stack(arrays) if alike else arrays
-
-
-def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+def fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    """Return whether an array of a shape is what a model takes; None is any size."""
     same = len(shape) == len(wanted)
     return same and all(w in (None, size) for size, w in zip(shape, wanted, strict=True))
 

@@ -19,7 +19,7 @@ from shackdoo.catalog.inputs.encoded import InputError, decoded
 from shackdoo.config.project import Project
 from shackdoo.config.schema import Config
 from shackdoo.errors import RequestError
-from shackdoo.predictor import Predictor
+from shackdoo.predictor import Predictor, fits
 from shackdoo.task import Task
 from shackdoo.training.answers import Answers
 from shackdoo.training.dataset import leaves
@@ -102,18 +102,12 @@ class Served:
         if isinstance(prepared, Mapping) and set(self._names) <= set(prepared):
             prepared = [prepared[name] for name in self._names]
         found = [np.shape(leaf) for leaf in leaves(prepared)]
-        fits = len(found) == len(self._shapes) and all(map(_fits, found, self._shapes))
-        if not fits:
+        fit = len(found) == len(self._shapes) and all(map(fits, found, self._shapes))
+        if not fit:
             raise RequestError(
                 f"The model takes inputs of the shape {_shapes(self._shapes)}; these come as "
                 f"{_shapes(dict.fromkeys(found))}. The first size counts the inputs."
             )
-
-
-def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
-    return len(shape) == len(wanted) and all(
-        size in (None, own) for own, size in zip(shape, wanted, strict=True)
-    )
 
 
 def _shapes(shapes: Iterable[tuple[int | None, ...]]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import queue
 import threading
 import time
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shackdoo.catalog.inputs.batch import Batch
-from shackdoo.training.picture import as_png
+from shackdoo.catalog.inputs.batch import Batch, together
+from shackdoo.training.picture import as_text
 from shackdoo.training.runtime import start_tensorflow
 
 if TYPE_CHECKING:
@@ -62,13 +61,11 @@ class _Answering:
 
     def take(self, batch: Batch) -> None:
         """Answer about a batch, but for what the task refuses."""
-        from shackdoo.predictor import together
-
-        refused = self._predictor.refusals(together(batch.inputs)) if batch.names else {}
-        left = batch.without(refused)
+        batch.inputs = together(batch.inputs)
+        left = batch.without(self._predictor.refusals(batch.inputs)) if batch.names else batch
         forms: Any = {}
         if left.names:
-            inputs = together(left.inputs)
+            inputs = together(left.inputs)  # without what was refused they may be of one shape
             forms = self._task.forms(inputs)
             answers = self._predictor.answers(inputs)
             if nothing := _without_number(answers):
@@ -116,7 +113,7 @@ def _example(task: Task, raw: Any, answers: Answers, place: int) -> dict[str, An
     probability = float(answers["probability"][place]) if "probability" in more else None
     answer = answers[first][place]
     return {
-        "picture": _picture(task, raw),
+        "picture": as_text(task.picture(raw)),
         "predicted": str(answer) if first == "label" else f"{float(answer):.4g}",
         "probability": probability,
     }
@@ -124,17 +121,12 @@ def _example(task: Task, raw: Any, answers: Answers, place: int) -> dict[str, An
 
 def _mistake(task: Task, mistake: Mistake) -> dict[str, Any]:
     return {
-        "picture": _picture(task, mistake.raw),
+        "picture": as_text(task.picture(mistake.raw)),
         "true": mistake.true,
         "predicted": mistake.answer,
         "probability": mistake.probability,
         "input": mistake.name,
     }
-
-
-def _picture(task: Task, raw: Any) -> str | None:
-    picture = task.picture(raw)
-    return None if picture is None else base64.b64encode(as_png(picture)).decode("ascii")
 
 
 def _read_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:

@@ -6,15 +6,15 @@ import contextlib
 import importlib
 import os
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from shackdoo.commands.options import two_arguments
 from shackdoo.commands.run_lookup import RunLookup
+from shackdoo.commands.trained_run import TrainedRuns
 from shackdoo.config.project import Project, find_project, load_dotenv
 from shackdoo.errors import RequestError
 from shackdoo.tracking.listing import ListedRun
-from shackdoo.tracking.state import local_runs
 from shackdoo.training.runtime import load_tensorflow
 
 HELP = """usage: shackdoo export RUN PATH
@@ -32,7 +32,6 @@ To serve a model that takes raw inputs and answers with labels and probabilities
 `mlflow models serve` with the run's logged model.
 
 Prints the folder of the SavedModel."""
-ARGUMENTS = 2
 TARGET = "task._target_"  # parameter of a run
 
 
@@ -41,21 +40,17 @@ def main(argv: Sequence[str]) -> int:
     if {"-h", "--help"} & set(argv):
         print(HELP)
         return 0
-    if len(argv) != ARGUMENTS or any(argument.startswith("-") for argument in argv):
-        raise RequestError(
-            f"`shackdoo export` takes RUN and PATH, not '{' '.join(argv)}'. `shackdoo export "
-            f"--help` tells more."
-        )
-    target = _free(Path(argv[1]))
+    wanted, path = two_arguments(argv, "export", "RUN and PATH")
+    target = _free(Path(path))
     project = find_project()
     load_dotenv(project)
-    run = RunLookup(project).find_trained(argv[0], None, None)
-    with _model_file(project, run) as file:
-        load_tensorflow()
-        _import_task(project, run)
-        from shackdoo.training.saved_model import export
+    run = RunLookup(project).find_trained(wanted, None, None)
+    model = TrainedRuns(project, None).model(run)
+    load_tensorflow()
+    _import_task(project, run)
+    from shackdoo.training.saved_model import export
 
-        print(export(file, target))
+    print(export(model.path, target))
     return 0
 
 
@@ -81,27 +76,6 @@ def _free(path: Path) -> Path:
 
 def _is_empty_folder(path: Path) -> bool:
     return path.is_dir() and not any(path.iterdir())
-
-
-@contextlib.contextmanager
-def _model_file(project: Project, run: ListedRun) -> Iterator[Path]:
-    """Give the run's ``.keras`` file: this machine's, else that of the store."""
-    from shackdoo.tracking.trained import local_model
-
-    folders = (each.folder for each in local_runs(project.state_dir()) if each.uid == run.run_uid)
-    model = next(filter(None, map(local_model, folders)), None)
-    if model is not None:
-        yield model.path
-        return
-    if run.mlflow_run_id is None:
-        raise RequestError(
-            f"The model of the run {run.uid[:8]} is gone from this machine, and no store has it. "
-            f"Name another run; `shackdoo runs` lists them."
-        )
-    from shackdoo.tracking.model_files import download_keras
-
-    with tempfile.TemporaryDirectory() as scratch:
-        yield download_keras(run.store, run.mlflow_run_id, Path(scratch))
 
 
 def _import_task(project: Project, run: ListedRun) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from shackdoo.commands.train import expand
 from shackdoo.config.project import Project, find_project, load_dotenv
+from shackdoo.config.quoting import quoted
 from shackdoo.errors import DataError, RequestError
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ understood is listed in NAME.rejects.csv beside the output. If it is known what 
 worst mistakes are recorded too.
 Exit code: 0 fine, 1 some inputs were refused, 2 the request is wrong and nothing was started."""
 
-LATEST = "latest"
 VERBATIM = ("run", "input", "output", "label")  # free text, not Hydra's grammar
 
 
@@ -103,6 +103,7 @@ def plan(arguments: Sequence[str], project: Project) -> Inference:
     from shackdoo.catalog.inputs.open import STDIN
     from shackdoo.catalog.outputs import DEFAULT, STDOUT, plan_output
     from shackdoo.commands.checking import check
+    from shackdoo.commands.run_lookup import LATEST
     from shackdoo.commands.trained_run import TrainedRuns
     from shackdoo.config.compose import compose
     from shackdoo.config.schema import InferConfig
@@ -136,14 +137,11 @@ def _check_options(arguments: Sequence[str]) -> None:
 def _verbatim(argument: str) -> str:
     """Quote what is free text: a file may be called anything."""
     key, _, value = argument.partition("=")
-    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-    if key not in VERBATIM or value in ("", "null") or quoted:
+    in_quotes = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    if key not in VERBATIM or value in ("", "null") or in_quotes:
         return argument
-    backslash = "\\"
-    escaped = f"{value}{backslash}" if value.endswith(backslash) else value
-    for special in ("'", "${"):
-        escaped = escaped.replace(special, backslash + special)
-    return f"{key}='{escaped}'"
+    plain = value.replace("${", "\\${")  # no look-up of another value
+    return f"{key}={quoted(plain)}"
 
 
 def _typed(arguments: Sequence[str], key: str) -> str | None:

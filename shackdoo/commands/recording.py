@@ -24,7 +24,7 @@ from shackdoo.config.record import config_digest, flatten
 from shackdoo.errors import ShackdooError
 from shackdoo.provenance.capture import capture, write_manifest
 from shackdoo.provenance.git import git_diff, toplevel
-from shackdoo.provenance.source import class_sources, source_digests, unfiled_sources
+from shackdoo.provenance.source import class_sources, source_digests, unfiled
 from shackdoo.provenance.untracked import sort_untracked
 from shackdoo.tracking.tracker import Artifact, DataInput, Model
 from shackdoo.training.dataset import leaves
@@ -94,6 +94,7 @@ class Recording:
 
     def _captured(self) -> dict[str, Any]:
         checked, config = self.checked, self.checked.composed.config
+        sources = class_sources(type(checked.task))
         return capture(
             run_uid=self.place.uid,
             command=sys.argv,
@@ -103,8 +104,8 @@ class Recording:
             data=self.data_read(),
             determinism={**config.determinism.model_dump(), "xla": config.strategy.xla},
             seed=config.seed,
-            sources=unfiled_sources(type(checked.task)),
-            classes=source_digests(class_sources(type(checked.task))),
+            sources=unfiled(sources),
+            classes=source_digests(sources),
             root=checked.project.root,
             redactor=self._redactor,
         )

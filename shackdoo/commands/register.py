@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shackdoo.commands.configured_store import configured_uri
+from shackdoo.commands.options import two_arguments
 from shackdoo.commands.run_lookup import RunLookup
 from shackdoo.config.project import Project, find_project, load_dotenv
 from shackdoo.config.registered_name import RegisteredName, parse_registered_name
@@ -24,7 +25,6 @@ or moved from the version that it points to so far.
   ALIAS   a name for this version; `models:/NAME@ALIAS` then means it
 
 Prints the version with its aliases."""
-ARGUMENTS = 2
 
 
 def main(argv: Sequence[str]) -> int:
@@ -32,12 +32,8 @@ def main(argv: Sequence[str]) -> int:
     if {"-h", "--help"} & set(argv):
         print(HELP)
         return 0
-    if len(argv) != ARGUMENTS or any(argument.startswith("-") for argument in argv):
-        raise RequestError(
-            f"`shackdoo register` takes RUN and NAME[@ALIAS], not '{' '.join(argv)}'. "
-            f"`shackdoo register --help` tells more."
-        )
-    wanted, name = argv[0], _name(argv[1])
+    wanted, named = two_arguments(argv, "register", "RUN and NAME[@ALIAS]")
+    name = _name(named)
     project = find_project()
     load_dotenv(project)
     print(_register(project, wanted, name))

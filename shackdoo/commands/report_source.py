@@ -10,13 +10,12 @@ from typing import Any
 
 from shackdoo.commands.parent_task import read_answer
 from shackdoo.commands.report_content import report_content
-from shackdoo.commands.run_lookup import KIND
 from shackdoo.config.project import Project
 from shackdoo.errors import RequestError, StoreError
 from shackdoo.report.content import Content, read_content
 from shackdoo.tracking.blobs import LostBlobError, checked_blob
 from shackdoo.tracking.journal import JOURNAL, read_entries
-from shackdoo.tracking.listing import RUNNING, STATUSES, ListedRun
+from shackdoo.tracking.listing import KIND, RUNNING, STATUSES, ListedRun
 from shackdoo.tracking.state import RUNS
 
 PAGE, MANIFEST = "report.json", "manifest.json"

@@ -10,13 +10,13 @@ from shackdoo.commands.configured_store import configured_uri
 from shackdoo.config.project import Project
 from shackdoo.config.schema import BestSpec
 from shackdoo.errors import RequestError, StoreError
-from shackdoo.tracking.listing import ListedRun, list_local, merged
+from shackdoo.tracking.listing import KIND, ListedRun, list_local, merged
 from shackdoo.tracking.state import local_runs
 from shackdoo.tracking.store import resolve_uri
 from shackdoo.tracking.store_runs import Query, search_store
 
 LATEST, BEST = "latest", "best"
-KIND, WEIGHTS = "shackdoo.kind", "shackdoo.weights_sha256"
+WEIGHTS = "shackdoo.weights_sha256"
 SHORTEST = 4  # characters that an id is begun with, at least
 LOOKED_THROUGH = 1000  # runs of the store, the newest first
 NEWEST = 5

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from shackdoo.provenance.redact import without_credentials
 from shackdoo.report.tree import Node
-from shackdoo.tracking.listing import ListedRun
+from shackdoo.tracking.listing import KIND, ListedRun
 
-KIND, TRAINED = "shackdoo.kind", "shackdoo.trained_run"
+TRAINED = "shackdoo.trained_run"
 INPUT, CATALOG = "config.input", "catalog."
 COUNTS = ("inputs", "refused", "known")  # metrics that count
 RESULTS = 4  # at most, a run; --json has all
@@ -68,7 +68,7 @@ def _lines(
 ) -> list[list[str]]:
     """Return what is said of a run: what it came to, what sets it apart, what is to be known."""
     start = datetime.fromtimestamp(run.start_time / 1000).strftime("%Y-%m-%d %H:%M")
-    kind = run.tags.get("shackdoo.kind")
+    kind = run.tags.get(KIND)
     state = [run.uid[:8], start, f"{run.status:<8}", f"{duration(_seconds(run)):>9}"]
     results = [f"{name} {_result(name, run.metrics[name])}" for name in main_metrics(run, metric)]
     values = [

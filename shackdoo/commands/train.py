@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from shackdoo.commands.joined import closing_joined_run
 from shackdoo.config.project import Project, find_project, load_dotenv
+from shackdoo.config.quoting import quoted
 from shackdoo.errors import RequestError
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _with_quotes(argument: str) -> str:
     """Quote a value with letters beyond a to z, which Hydra reads in quotes only."""
     key, separator, value = argument.partition("=")
     plain = separator and not value.isascii() and not set(value) & GRAMMAR
-    return f"{key}='{value}'" if plain else argument
+    return f"{key}={quoted(value)}" if plain else argument
 
 
 def _split(overrides: str) -> list[str]:

@@ -92,7 +92,7 @@ class TrainedRuns:
                 f"The run {run.uid[:8]} has trained the task {run.task}, not {task}. Leave task "
                 f"out, or name a run of {task}."
             )
-        return TrainedRun(run, self._model(run), registered)
+        return TrainedRun(run, self.model(run), registered)
 
     def _find(
         self, wanted: str, task: str | None, best: BestSpec | None
@@ -102,7 +102,13 @@ class TrainedRuns:
         found = resolve(wanted, self._store())
         return self._lookup.find_trained(found.mlflow_run_id, task, best), wanted
 
-    def _model(self, run: ListedRun) -> TrainedModel:
+    def model(self, run: ListedRun) -> TrainedModel:
+        """Return a run's model; one that is not here is fetched from its store.
+
+        Raises:
+            RequestError: if it is nowhere.
+            StoreError: if the store doesn't give it.
+        """
         state = self._project.state_dir()
         if run.shipped is not None and (model := local_model(state / RUNS / run.uid)):
             return model

@@ -34,9 +34,9 @@ def source_digests(sources: Mapping[str, str]) -> dict[str, str]:
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sources.items()}
 
 
-def unfiled_sources(task_class: type) -> dict[str, str]:
+def unfiled(sources: Mapping[str, str]) -> dict[str, str]:
     """Return those of :func:`class_sources` that stand in no file to be imported."""
-    return {name: text for name, text in class_sources(task_class).items() if name == MAIN}
+    return {name: text for name, text in sources.items() if name == MAIN}
 
 
 def missing_names(task_class: type) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from shackdoo.tracking.shipping import entries_left, read_shipping
 from shackdoo.tracking.state import LocalRun, close_if_dead, local_runs
 
 RUN_UID, TASK, TAG = "shackdoo.run_uid", "shackdoo.task", "shackdoo.tag"
+KIND = "shackdoo.kind"  # of a run that is no training
 PARENT_UID = "shackdoo.parent_uid"
 RUNNING = "RUNNING"
 STATUSES = (RUNNING, "FINISHED", "FAILED", "KILLED")

@@ -17,7 +17,6 @@ Parts are JSON-ready dictionaries with a ``kind``; the report knows how each is 
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +24,7 @@ import numpy as np
 
 from shackdoo.training.answers import ClassNames
 from shackdoo.training.dataset import Dataset, Split, map_arrays
-from shackdoo.training.picture import as_png
+from shackdoo.training.picture import as_text
 
 Part = dict[str, Any]
 Array = np.ndarray[Any, Any]
@@ -173,8 +172,7 @@ def _one_number_each(numbers: Any) -> Array | None:
 
 
 def _picture(split: Split, place: Any, look: Look) -> str | None:
-    picture = look(map_arrays(lambda leaf: leaf[place], split.inputs))
-    return None if picture is None else base64.b64encode(as_png(picture)).decode("ascii")
+    return as_text(look(map_arrays(lambda leaf: leaf[place], split.inputs)))
 
 
 def _texts(names: ClassNames) -> list[str]:

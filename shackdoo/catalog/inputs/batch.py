@@ -71,3 +71,12 @@ class Inputs(Protocol):
 
     def data(self) -> ReadData:
         """Return what was read, after the last batch."""
+
+
+def together(inputs: Any) -> Any:
+    """Return inputs of one shape as one array, others as a list."""
+    if not isinstance(inputs, list | tuple):
+        return inputs
+    arrays = [np.asarray(one) for one in inputs]
+    alike = len({(one.shape, one.dtype) for one in arrays}) == 1
+    return np.stack(arrays) if alike else arrays

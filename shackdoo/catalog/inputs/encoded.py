@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any
 
 import numpy as np
 
-from shackdoo.catalog.inputs.pictures import PictureError, decode_picture
+from shackdoo.catalog.inputs.batch import together
+from shackdoo.catalog.inputs.pictures import NoBase64Error, PictureError, picture_in
 
 
 class InputError(ValueError):
@@ -43,9 +42,7 @@ def decoded(inputs: Any, dtype: np.dtype[Any]) -> Any:
     rows = inputs.tolist() if isinstance(inputs, np.ndarray) else list(inputs)
     if dtype.kind in "OSUT":
         return np.asarray(rows)
-    arrays = [_narrowed(_one(row, place), dtype) for place, row in enumerate(rows)]
-    kinds = {(array.shape, array.dtype) for array in arrays}
-    return np.stack(arrays) if len(kinds) == 1 else arrays
+    return together([_narrowed(_one(row, place), dtype) for place, row in enumerate(rows)])
 
 
 def _one(row: Any, place: int) -> np.ndarray[Any, Any]:
@@ -69,12 +66,9 @@ def _narrowed(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[A
 
 
 def _picture(text: str, place: int) -> np.ndarray[Any, Any]:
-    """Return the picture in a base64 text, with or without ``data:image/png;base64,`` before it."""
     try:
-        content = base64.b64decode(text.rpartition(",")[2], validate=True)
-    except (binascii.Error, ValueError):
+        return picture_in(text)
+    except NoBase64Error:
         raise InputError(place, "it is text, and no base64 of a picture") from None
-    try:
-        return decode_picture(content)
     except PictureError as error:
         raise InputError(place, str(error)) from None

@@ -7,8 +7,6 @@ stand beside it.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -17,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 
 from shackdoo.catalog.inputs.batch import Batch, ReadData, Refusal
-from shackdoo.catalog.inputs.pictures import decode_picture
+from shackdoo.catalog.inputs.pictures import NoBase64Error, picture_in
 
 KNOWN = frozenset({"input", "label", "name"})
 LONGEST_LINE = 1 << 26  # bytes; a longer one is no single input
@@ -95,10 +93,9 @@ def _input(record: dict[str, Any]) -> np.ndarray[Any, Any]:
 
 
 def _picture(text: str) -> np.ndarray[Any, Any]:
-    encoded = text.partition("base64,")[2] or text
     try:
-        return decode_picture(base64.b64decode(encoded, validate=True))
-    except binascii.Error:
+        return picture_in(text)
+    except NoBase64Error:
         raise ValueError("its input is text but no base64") from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import warnings
@@ -21,6 +22,10 @@ GREY, COLOUR, TRANSPARENT = "L", "RGB", "RGBA"
 
 class PictureError(ValueError):
     """Bytes that are no picture; the message says what they are instead."""
+
+
+class NoBase64Error(ValueError):
+    """A text that is no base64."""
 
 
 def decode_picture(content: bytes) -> np.ndarray[Any, Any]:
@@ -55,6 +60,20 @@ def decode_picture(content: bytes) -> np.ndarray[Any, Any]:
     except Exception as error:  # damaged pictures make the decoders raise anything
         first = (str(error) or type(error).__name__).splitlines()[0]
         raise PictureError(f"the picture is damaged: {first}") from None
+
+
+def picture_in(text: str) -> np.ndarray[Any, Any]:
+    """Return the picture in a base64 text, with or without ``data:image/…;base64,`` before it.
+
+    Raises:
+        NoBase64Error: if it is no base64.
+        PictureError: if it is that of something else.
+    """
+    try:
+        content = base64.b64decode(text.partition("base64,")[2] or text, validate=True)
+    except ValueError:  # binascii's is one; letters beyond ASCII are another
+        raise NoBase64Error from None
+    return decode_picture(content)
 
 
 def _as_array(image: Any) -> np.ndarray[Any, Any]:

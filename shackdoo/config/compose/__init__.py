@@ -31,6 +31,7 @@ from shackdoo.config.compose.refusals import Request, refusal
 from shackdoo.config.explain import explain_validation
 from shackdoo.config.places import Loc, Origin, Override, Source
 from shackdoo.config.project import Project
+from shackdoo.config.quoting import quoted
 from shackdoo.config.schema import Config
 from shackdoo.errors import ConfigError, ShackdooError
 
@@ -132,8 +133,7 @@ def as_override(key: str, value: Any) -> str:
 def _in_grammar(value: Any) -> str:
     """Return a value as Hydra's grammar of overrides has it."""
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\") if value.endswith("\\") else value
-        return "'" + escaped.replace("'", "\\'") + "'"
+        return quoted(value)
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int | float):
