@@ -75,9 +75,9 @@ def main(argv: Sequence[str]) -> int:
     if {"-h", "--help"} & set(arguments):
         print(HELP)
         return 0
-    from shackdoo.commands.joined import closing_joined_run
+    from shackdoo.commands.joined import joined_run
 
-    with closing_joined_run(project):
+    with joined_run(project):
         inference = plan(arguments, project)
     from shackdoo.commands.infer_recording import InferRecording
 

@@ -15,6 +15,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shackdoo.commands.joined import JOINED
 from shackdoo.errors import StoreError
 from shackdoo.provenance.redact import without_credentials
 from shackdoo.provenance.secrets import Redactor
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from shackdoo.config.project import Project
     from shackdoo.tracking.tracker import Status
 
-JOINED = "MLFLOW_RUN_ID"  # set by `mlflow run`: the run exists already and is joined
 LEADING = ("task=", "experiment=")  # overrides that lead a run to its experiment
 JOINED_WAIT = 120.0  # seconds; what `mlflow run` starts should be in the store when it returns
 

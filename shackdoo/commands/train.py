@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from shackdoo.commands.joined import closing_joined_run
+from shackdoo.commands.joined import joined_run
 from shackdoo.config.project import Project, find_project, load_dotenv
 from shackdoo.config.quoting import quoted
 from shackdoo.errors import RequestError
@@ -54,9 +54,9 @@ def main(argv: Sequence[str]) -> int:
     if {"-h", "--help"} & set(arguments):
         print(_help(project))
         return 0
-    if _for_hydra(arguments):
-        return _through_hydra(arguments, project)
-    with closing_joined_run(project):
+    with joined_run(project):
+        if _for_hydra(arguments):
+            return _through_hydra(arguments, project)
         return _train(arguments, project)
 
 

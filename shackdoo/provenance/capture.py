@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from shackdoo.provenance import environment, git, machine
+from shackdoo.provenance import environment, machine
+from shackdoo.provenance.image import code_state
 from shackdoo.provenance.secrets import Redactor
 
 SCHEMA_VERSION = 1
@@ -58,7 +59,7 @@ def capture(
         "redacted": redactor.hidden_keys(config),
         "config_digest": config_digest,
         "code": {
-            **git.describe(root),
+            **code_state(root),
             "sources": _sources(sources, redactor),
             "classes": dict(classes),
         },

@@ -50,6 +50,12 @@ def search_database(uri: str, query: Query) -> Found:
         return _search(connection, uri, query)
 
 
+def tags_of(uri: str, run_id: str) -> dict[str, str]:
+    """Return the tags of a run; see :func:`~shackdoo.tracking.run_tags.run_tags`."""
+    with connected(uri) as connection:
+        return _texts(connection, TAGS, [run_id])[run_id]
+
+
 def _search(connection: Connection, uri: str, query: Query) -> Found:
     if not inspect(connection).has_table(RUNS.name):
         return Found([], False, frozenset())
