@@ -10,12 +10,14 @@ from pathlib import Path
 
 from shackdoo.config.project import Project
 from shackdoo.errors import RequestError, StoreError
+from shackdoo.provenance.environment import IMAGE
 from shackdoo.provenance.image import code_state, holds, is_stale
 from shackdoo.tracking.run_tags import run_tags
 from shackdoo.tracking.store import resolve_uri
 
 JOINED = "MLFLOW_RUN_ID"  # set by `mlflow run` to the run that it has opened
 RECORDED = "mlflow.source.git.commit"  # its tag for the commit of the tree it was started from
+IMAGE_ID = "mlflow.docker.image.id"  # and for the image
 SHOWN = 12  # digits of a commit, for people
 
 
@@ -61,6 +63,8 @@ def check_code(project: Project) -> None:
     except StoreError as error:
         _say(f"warning: {error} So nobody compares the code with the one on record.")
         return
+    if image := tags.get(IMAGE_ID):
+        os.environ.setdefault(IMAGE, image)  # nothing inside a container tells its image
     if recorded := tags.get(RECORDED):
         _compare(recorded, project.root)
 
