@@ -22,6 +22,7 @@ ENV PATH=/mlflow/venv/bin:$PATH \
     MLFLOW_DISABLE_TELEMETRY=true \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
+    LOGNAME=shackdoo \
     SHACKDOO_CONTAINER=1
 
 ARG REQUIREMENTS=requirements-gpu.lock

@@ -92,6 +92,7 @@ environment() {
         echo "SHACKDOO_ENV_FILE=$file"
         echo "SHACKDOO_PROJECT=$(pwd -P)"
         echo "SHACKDOO_STATE=$state"
+        echo "LOGNAME=$(id -un)"
         case $store in
             '' | /) ;;
             *)
