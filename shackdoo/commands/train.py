@@ -42,6 +42,8 @@ Your own settings: conf/local/default.yaml and .env. Result on stdout, the rest 
 # What only Hydra itself serves.
 INTERRUPTED = 128  # exit codes from here on are signals
 GRAMMAR = frozenset("'\"\\,=()[]{}$")  # characters that mean something in a value
+NO_GRAMMAR = frozenset(";&<>!#~^`")  # characters that Hydra reads in quotes only
+OPENING = ("'", '"', "[", "{")
 NOT_GIVEN = ("optimizer=", "task=", "run=", "output=")
 HYDRA_FLAGS = {"-m", "--multirun", "-i", "--info", "--hydra-help", "-sc", "--shell-completion"}
 
@@ -82,10 +84,11 @@ def expand(argv: Sequence[str]) -> list[str]:
 
 
 def _with_quotes(argument: str) -> str:
-    """Quote a value with letters beyond a to z, which Hydra reads in quotes only."""
+    """Quote a value that can be nothing but a text and that Hydra reads in quotes only."""
     key, separator, value = argument.partition("=")
-    plain = separator and not value.isascii() and not set(value) & GRAMMAR
-    return f"{key}={quoted(value)}" if plain else argument
+    foreign = not value.isascii() and not set(value) & GRAMMAR
+    text = bool(set(value) & NO_GRAMMAR) and not value.startswith(OPENING)
+    return f"{key}={quoted(value)}" if separator and (foreign or text) else argument
 
 
 def _split(overrides: str) -> list[str]:

@@ -273,6 +273,10 @@ def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
             ["tag=[日本,語]", "tag='日本語'", "+tags.x=a=é"],
             ["tag=[日本,語]", "tag='日本語'", "+tags.x=a=é"],
         ),
+        (
+            ["overrides=+tags.note='a b; $(touch x) & 日本' seed=1"],
+            ["+tags.note='a b; $(touch x) & 日本'", "seed=1"],
+        ),
     ],
 )
 def test_arguments_are_expanded(given: list[str], expanded: list[str]) -> None:
