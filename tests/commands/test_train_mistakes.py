@@ -264,7 +264,7 @@ def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
         (["optimizer=", "overrides=", ""], []),
         (["--task", "X", "optimizer=sgd"], ["task=X", "optimizer=sgd"]),
         (["--task=X"], ["task=X"]),
-        (["overrides=+tags.note='a; $(b) `c`'"], ["+tags.note=a; $(b) `c`"]),
+        (["overrides=+tags.note='a; $(b) `c`'"], ["+tags.note='a; $(b) `c`'"]),
         (
             ["tag=日本語 の 実験", "experiment=größer"],
             ["tag='日本語 の 実験'", "experiment='größer'"],
