@@ -28,14 +28,14 @@ ENV PATH=/mlflow/venv/bin:$PATH \
 ARG REQUIREMENTS=requirements-gpu.lock
 COPY ${REQUIREMENTS} /mlflow/recipe.d/
 RUN python3 -m venv /mlflow/venv \
-    && pip install --no-cache-dir --require-hashes -r /mlflow/recipe.d/${REQUIREMENTS}
+    && pip install --no-cache-dir --progress-bar off --require-hashes -r /mlflow/recipe.d/${REQUIREMENTS}
 
 # The package is installed as a link to the code below, over which a run mounts its own tree. What
 # makes the link is held to the hashes of a lock as well, and goes again.
 WORKDIR /mlflow/projects/code
 COPY pyproject.toml requirements-build.lock README.md LICENSE ./
 COPY shackdoo/__init__.py shackdoo/
-RUN pip install --no-cache-dir --target /tmp/build --require-hashes -r requirements-build.lock \
+RUN pip install --no-cache-dir --progress-bar off --target /tmp/build --require-hashes -r requirements-build.lock \
     && PYTHONPATH=/tmp/build pip install --no-build-isolation --no-deps --editable . \
     && rm -r /tmp/build
 

@@ -4,6 +4,8 @@
 TASK ?= Mnist_B
 ARGS ?=
 INPUT ?=
+# Scripts take them from here as they were written; words on a command line would lose their quotes.
+export TASK ARGS INPUT
 BIN := .venv/bin
 STAMP := .venv/installed
 FAST := not slow and not docker and not postgres and not browser
@@ -11,7 +13,8 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 	--custom-compile-command "make lock" pyproject.toml $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install train infer ui test test-all screenshots check bench lock clean
+.PHONY: help install train infer ui docker-build docker-train docker-infer docker-ui docker-shell \
+	test test-all test-docker screenshots check bench lock clean
 
 # The stamp holds the folder it was made in: a moved or copied checkout gets its own environment.
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
@@ -19,7 +22,7 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 endif
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  ARGS="key=value ..." passes overrides (train) or arguments; TASK=Mnist_A picks a task'
 
 install: $(STAMP)  ## make .venv with the locked packages and shackdoo itself (editable)
@@ -33,11 +36,33 @@ infer: $(STAMP)  ## answer about INPUT: make infer INPUT=scans/ ARGS="output=ans
 ui: $(STAMP)  ## show the runs in the browser (MLflow on 127.0.0.1:5000)
 	$(BIN)/shackdoo ui $(ARGS)
 
+docker-build:  ## build the image of this tree (GPU=0: without CUDA; BASE_IMAGE=NAME)
+	sh docker/build.sh
+
+docker-train: $(STAMP)  ## train TASK in the image: make docker-train TASK=Mnist_A ARGS="seed=1" (GPU=0)
+	@sh docker/build.sh --if-needed
+	@sh docker/run.sh train
+
+docker-infer: $(STAMP)  ## answer about INPUT in the image
+	@sh docker/build.sh --if-needed
+	@sh docker/run.sh infer
+
+docker-ui:  ## show the runs from the image, on 127.0.0.1:8080 (UI_HOST, UI_PORT)
+	@sh docker/build.sh --if-needed
+	@sh docker/run.sh ui
+
+docker-shell:  ## open a shell in the image, as the owner of this tree
+	@sh docker/build.sh --if-needed
+	@sh docker/run.sh shell
+
 test: $(STAMP)  ## run the tests that need a few minutes and nothing installed
 	$(BIN)/python -m pytest -m "$(FAST)" $(ARGS)
 
 test-all: $(STAMP)  ## run all tests with their full counts, also those that are slow or need a server
 	$(BIN)/python -m pytest --full $(ARGS)
+
+test-docker: $(STAMP)  ## run the tests that need a Docker engine, with images of their own
+	$(BIN)/python -m pytest -m docker $(ARGS)
 
 screenshots: $(STAMP)  ## take the pictures of the browser in docs/screenshots anew (wants Chromium)
 	$(BIN)/python -m pytest tests/browser --screenshots docs/screenshots $(ARGS)

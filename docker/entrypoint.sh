@@ -28,13 +28,17 @@ is_roots() {
     [ -d "$1" ] && [ "$(stat -c %u "$1")" = 0 ]
 }
 
+is_empty() {
+    [ -z "$(ls -A "$1")" ]
+}
+
 # A mounted folder that is empty and root's was missing on the host.
 cut -d ' ' -f 5 /proc/self/mountinfo | while read -r quoted; do
     folder=$(printf '%b' "$(printf %s "$quoted" | sed 's/\\\([0-7]\{3\}\)/\\0\1/g')")
     case $folder in
         / | /proc* | /sys* | /dev* | /etc/*) continue ;;
     esac
-    is_roots "$folder" && [ -z "$(ls -A "$folder")" ] || continue
+    if ! is_roots "$folder" || ! is_empty "$folder"; then continue; fi
     chown "$owner:$group" "$folder"
     # So were the ones above it in the store's folder: mlruns, the experiment's, the run's.
     above=$(dirname "$folder")

@@ -27,6 +27,7 @@ from shackdoo.tracking.state import local_runs
 from shackdoo.tracking.store import is_server, resolve_uri, sqlite_file
 
 OVERRIDE = "tracking.uri="
+SHOWN_ADDRESS = "UI_ADDRESS"  # set where the port is published under another one
 WAY_OUT = f"shackdoo ui {OVERRIDE}…"
 HIGHEST_PORT = 65535
 START_SECONDS = 180.0  # a server on a new database makes its tables first
@@ -135,16 +136,22 @@ def _serve(uri: str, host: str, port: int, project: Project) -> int:
 
 def _tell(server: subprocess.Popen[bytes], address: str) -> None:
     """Print the link; before the first run that of an empty list, and then that of the run."""
-    link, seen = _link(address, own=True)
+    link, seen = _shown_link(address)
     if not seen:
         print(FIRST_RUN, file=sys.stderr, flush=True)
     print(link, flush=True)
     while not seen and server.poll() is None:
         time.sleep(LOOK_SECONDS)
         with contextlib.suppress(StoreError):  # busy: a training makes its first entries
-            link, seen = _link(address, own=True)
+            link, seen = _shown_link(address)
             if seen:
                 print(link, flush=True)
+
+
+def _shown_link(address: str) -> tuple[str, bool]:
+    """Return what ``_link`` does, under the address by which a browser finds this server."""
+    link, seen = _link(address, own=True)
+    return link.replace(address, os.environ.get(SHOWN_ADDRESS) or address, 1), seen
 
 
 def _address(host: str, port: int) -> str:

@@ -1,0 +1,96 @@
+#!/bin/sh
+# A command in the image, with what docker/host.sh tells: `sh docker/run.sh train|infer|ui|shell`.
+#   TASK, ARGS     train, infer: the task and overrides, as one text that is split like a shell's
+#   INPUT          infer: what is asked about
+#   UI_HOST, UI_PORT   ui: where it is served (127.0.0.1, 8080)
+#   GPU=0          no GPU, even if there is one
+set -eu
+cd "$(dirname "$0")/.."
+WHAT=$1
+shift
+image=${IMAGE:-shackdoo}
+bin=.venv/bin
+
+say() {
+    printf '%s\n' "$1" >&2
+}
+
+tell_device() {
+    if [ "${GPU:-1}" = 0 ]; then
+        say 'device    CPU, since GPU=0'
+    elif sh docker/host.sh options $$ | grep -q gpus; then
+        say "device    $(nvidia-smi --query-gpu=name --format=csv,noheader | paste -sd ,)"
+    else
+        say 'device    CPU: nvidia-smi finds no GPU'
+    fi
+}
+
+tell_store() {
+    uri=${MLFLOW_TRACKING_URI:-sqlite:///$(pwd -P)/mlflow.db}
+    say "tracking  $(printf '%s' "$uri" | sed 's|//[^/@]*@|//|')"
+}
+
+# The experiment of the task. Composing it finds most mistakes before anything is started.
+experiment() {
+    composed=$("$bin/shackdoo" train --cfg job "task=$TASK" "overrides=${ARGS:-}") || exit 2
+    printf '%s\n' "$composed" | sed -n "s/^experiment: //p" | sed "s/^'\(.*\)'$/\1/"
+}
+
+# A failed `mlflow run` may leave its run open and its container behind; then this closes them.
+mlflow_run() {
+    tell_device
+    tell_store
+    status=0
+    PATH="$PWD/$bin:$PATH" "$bin/mlflow" run . "$@" || status=$?
+    [ "$status" = 0 ] || "$bin/python" -m shackdoo.commands.leftovers || true
+    exit "$status"
+}
+
+in_container() { # replaces this process
+    set -- --rm --volume "$PWD":/mlflow/projects/code "$@"
+    for mount in project git state store; do
+        set -- --volume "$(sh docker/host.sh "$mount" $$)" "$@"
+    done
+    environment=$(sh docker/host.sh environment $$)
+    container=$(sh docker/host.sh container $$)
+    # shellcheck disable=SC2046  # options are words
+    exec docker run --env-file "$environment" --cidfile "$container" \
+        $(sh docker/host.sh options $$) "$@"
+}
+
+case $WHAT in
+    train)
+        name=$(experiment)
+        mlflow_run -e train --experiment-name "$name" -P "task=$TASK" -P "overrides=${ARGS:-}"
+        ;;
+    infer)
+        [ -n "${INPUT:-}" ] || { say 'error: INPUT is missing. make docker-infer INPUT=scans/ names pictures, arrays, a table, or data of the catalog.'; exit 2; }
+        case $INPUT in
+            ../*) INPUT="$(cd .. && pwd -P)/${INPUT#../}" ;;
+        esac
+        case $INPUT in
+            "$PWD"/*) ;;
+            /*) # outside the tree: what stands before the first wildcard is mounted, too
+                fixed=${INPUT%%[*?[]*}
+                [ "$fixed" = "$INPUT" ] && [ -e "$fixed" ] || fixed=$(dirname "${fixed}x")
+                [ -e "$fixed" ] || { say "error: There is no $fixed on this machine."; exit 2; }
+                set -- -A "volume=$fixed:$fixed:ro"
+                ;;
+        esac
+        mlflow_run -e infer "$@" -P "input=$INPUT" -P "task=${TASK:-}" -P "overrides=${ARGS:-}"
+        ;;
+    ui)
+        host=${UI_HOST:-127.0.0.1} port=${UI_PORT:-8080}
+        in_container --env "UI_ADDRESS=http://$host:$port" --publish "$host:$port:5000" \
+            "$image" shackdoo ui --host 0.0.0.0 --port 5000
+        ;;
+    shell)
+        terminal=
+        [ ! -t 0 ] || terminal=--tty
+        in_container --interactive $terminal "$image" bash
+        ;;
+    *)
+        say "error: docker/run.sh knows train, infer, ui and shell, not '$WHAT'."
+        exit 2
+        ;;
+esac
