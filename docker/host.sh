@@ -92,7 +92,7 @@ environment() {
         echo "SHACKDOO_ENV_FILE=$file"
         echo "SHACKDOO_PROJECT=$(pwd -P)"
         echo "SHACKDOO_STATE=$state"
-        echo "LOGNAME=$(id -un)"
+        echo "LOGNAME=${LOGNAME:-${USER:-$(id -un)}}"
         case $store in
             '' | /) ;;
             *)
@@ -126,11 +126,19 @@ has_gpu() {
     [ "${GPU:-1}" != 0 ] && command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1
 }
 
+is_asked_for() { # Docker takes an option that is here and in `mlflow run -A NAME=…` for a mistake
+    tr '\0' '\n' <"/proc/$CALLER/cmdline" 2>/dev/null | grep -Eq "^(-A|--docker-args=)?$1="
+}
+
 options() {
     case ${MLFLOW_TRACKING_URI:-} in
-        http*) ! on_this_machine "$MLFLOW_TRACKING_URI" || echo --network=host ;;
+        http*)
+            if on_this_machine "$MLFLOW_TRACKING_URI" && ! is_asked_for network; then
+                echo --network=host
+            fi
+            ;;
     esac
-    ! has_gpu || echo --gpus=all
+    if has_gpu && ! is_asked_for gpus; then echo --gpus=all; fi
 }
 
 case $WHAT in

@@ -1,0 +1,96 @@
+"""A real engine, an image of the tests' own, and clones of the tree for a user who is not root."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from persons import BIN, IMAGE, ROOT, USER, Person, build, git
+
+
+@pytest.fixture(scope="session")
+def engine() -> None:
+    """Skip without a Docker engine."""
+    if shutil.which("docker") is None:
+        pytest.skip("Docker is not installed (Debian: apt-get install docker.io)")
+    said = subprocess.run(["docker", "version"], capture_output=True, text=True)
+    if said.returncode:
+        pytest.skip(f"the Docker engine can't be used: {said.stderr.strip()}")
+
+
+@pytest.fixture(scope="session")
+def tree(tmp_path_factory: pytest.TempPathFactory, engine: None) -> Path:
+    """This tree as a commit; its MLproject names the tests' own image."""
+    copy = tmp_path_factory.mktemp("tree") / "shackdoo"
+    listed = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in filter(None, git(ROOT, *listed).split("\0")):
+        if (ROOT / name).exists():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, copy / name, follow_symlinks=False)
+    project = copy / "MLproject"
+    project.write_text(project.read_text().replace("image: shackdoo\n", f"image: {IMAGE}\n"))
+    git(copy, "init", "--quiet", "--initial-branch", "main")
+    git(copy, "add", "--all")
+    git(copy, "commit", "--quiet", "--message", "the tree under test")
+    return copy
+
+
+@pytest.fixture(scope="session")
+def image(tree: Path) -> str:
+    """The image of the tree, without CUDA. It stays: the next time it is there in a moment."""
+    done = build(tree)
+    assert done.returncode == 0, done.stderr
+    return IMAGE
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite store with its tables; making them takes seconds, copying does not."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def person(tree: Path, image: str, empty_store: Path, tmp_path: Path) -> Iterator[Person]:
+    home = tmp_path / "home"
+    clone = home / "shackdoo"
+    subprocess.run(["git", "clone", "--quiet", tree, clone], check=True)
+    shutil.copyfile(empty_store, clone / "mlflow.db")
+    for path in (home, *home.rglob("*")):
+        if os.geteuid() == 0:
+            os.chown(path, USER, USER, follow_symlinks=False)
+    _open_the_way(home)
+    environment = {
+        "HOME": str(home),
+        "LOGNAME": "somebody",
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "GPU": "0",
+        "IMAGE": IMAGE,
+        "PYTHONWARNINGS": "ignore",
+    }
+    yield Person(home, clone, environment)
+
+
+def _open_the_way(home: Path) -> None:
+    """Let others than root come to a folder of the tests."""
+    for folder in home.parents:
+        if not folder.stat().st_mode & 0o001 and folder.owner() == "root":
+            folder.chmod(folder.stat().st_mode | 0o011)
+
+
+@pytest.fixture
+def containers(image: str) -> Callable[[], list[str]]:
+    """The ids of the running containers of the tests' image."""
+
+    def listed() -> list[str]:
+        command = ["docker", "ps", "--quiet", "--filter", f"ancestor={image}"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+    return listed

@@ -1,0 +1,103 @@
+"""Users of the machine with a clone of the tree, and what they do with it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGE = "shackdoo-test"
+BIN = Path(sys.executable).parent
+USER = 12345  # of whom no image knows
+SOCKET = Path("/var/run/docker.sock")
+GIT = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "safe.directory=*"]
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run([*GIT, "-C", folder, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def build(folder: Path, image: str = IMAGE, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "docker/build.sh"],
+        cwd=folder,
+        env={**os.environ, "IMAGE": image, "GPU": "0", **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+@dataclass
+class Person:
+    """A user of the machine who is not root, if the tests are root's, with a clone of the tree.
+
+    Attributes:
+        home: the home; all in it belongs to the person.
+        clone: of the tree.
+        environment: of the person's shell.
+    """
+
+    home: Path
+    clone: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def command(self, *arguments: str | Path) -> list[str | Path]:
+        """Return a command that runs as this person."""
+        if os.geteuid():
+            return list(arguments)
+        # The right to read is kept: Python itself may lie in root's home.
+        reading = ["--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search"]
+        groups = ["--groups", str(SOCKET.stat().st_gid)]
+        user = ["--reuid", str(USER), "--regid", str(USER)]
+        return ["setpriv", *user, *groups, *reading, "--", *arguments]
+
+    def start(self, *arguments: str | Path, cwd: Path | None = None) -> subprocess.Popen[str]:
+        """Start a command in the clone; what it says on both channels comes together."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=cwd or self.clone,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str | Path, cwd: Path | None = None) -> tuple[int, str]:
+        """Run a command; return its exit code and what it said."""
+        process = self.start(*arguments, cwd=cwd)
+        said, _ = process.communicate(timeout=300)
+        return process.returncode, said
+
+    def git(self, *arguments: str) -> str:
+        """Return what git says in the clone."""
+        code, said = self.run("git", "-c", "user.name=A", "-c", "user.email=a@b.org", *arguments)
+        assert code == 0, said
+        return said.strip()
+
+    def mlflow_run(
+        self, *arguments: str, project: str | Path = ".", cwd: Path | None = None, overrides: str
+    ) -> tuple[int, str]:
+        """Train by ``mlflow run``."""
+        values = ["-P", "task=Mnist_B", "-P", f"overrides={overrides}"]
+        command = [BIN / "mlflow", "run", project, "-e", "train", *values, *arguments]
+        return self.run(*command, cwd=cwd)
+
+    def not_owned(self) -> list[Path]:
+        """Return what in the home belongs to somebody else."""
+        mine = self.home.stat().st_uid
+        return [path for path in self.home.rglob("*") if path.lstat().st_uid != mine]
