@@ -88,6 +88,7 @@ lock: | $(BIN)/uv  ## remake the lock files from pyproject.toml (ARGS=--upgrade 
 	$(COMPILE) -o requirements.lock
 	$(COMPILE) -c requirements.lock --extra dev -o requirements-dev.lock
 	$(COMPILE) -c requirements.lock --extra gpu -o requirements-gpu.lock
+	$(COMPILE:pyproject.toml=--group server) -c requirements-dev.lock -o docker/server/requirements.lock
 	echo hatchling | $(COMPILE:pyproject.toml=-) -c requirements-dev.lock -o requirements-build.lock
 
 clean:  ## remove caches and build results; keeps .venv, data and runs

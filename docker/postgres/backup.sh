@@ -2,7 +2,8 @@
 # Write a backup of database and artifacts, a tar file, to stdout. Runs as the user `mlflow`.
 set -eu
 umask 077
-folder=$(mktemp -d)
+rm -rf /mlflow/data/backup.* # of a backup that was cut off
+folder=$(mktemp -d /mlflow/data/backup.XXXXXX)
 # The database first: every file that it names is there already, and stays.
 pg_dump --host /run/postgresql --format custom --no-owner --file "$folder/database.dump" mlflow
 date -u '+shackdoo server backup 1, %Y-%m-%dT%H:%M:%SZ' >"$folder/about"
