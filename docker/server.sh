@@ -17,6 +17,7 @@ cd "$(dirname "$0")/.."
 : "${SERVER_CONFIG:=conf/local}" "${SERVER_COMPOSE:=}" "${BASE_IMAGE:=debian:bookworm-slim}"
 export SERVER_HOST SERVER_PORT SERVER_NAMES SERVER_PROJECT BASE_IMAGE
 CLIENT=$SERVER_CONFIG/server.env ADMIN=$SERVER_CONFIG/server-admin.env
+SERVER_IMAGE=$SERVER_PROJECT-server DATABASE_IMAGE=$SERVER_PROJECT-postgres
 MLFLOW=$SERVER_PROJECT-mlflow POSTGRES=$SERVER_PROJECT-postgres
 UP_SECONDS=300
 
@@ -89,7 +90,7 @@ build() { # IMAGE FOLDER
 check_port() {
     docker port "$MLFLOW" 5000/tcp 2>/dev/null | grep -qxF "$SERVER_HOST:$SERVER_PORT" && return
     reason=$(docker run --rm --publish "$SERVER_HOST:$SERVER_PORT:5000" --entrypoint true \
-        shackdoo-server 2>&1) ||
+        "$SERVER_IMAGE" 2>&1) ||
         fail "$SERVER_HOST:$SERVER_PORT can't be served: $(printf '%s' "$reason" | grep -m 1 -o 'port is already allocated\|address already in use\|cannot assign requested address' || printf '%s' "$reason"). Something else may be there already. Choose another port: make server-up SERVER_PORT=5001."
 }
 
@@ -129,7 +130,7 @@ make_passwords() {
 set_accounts() { # [--reset]
     status=0
     printf 'admin %s\nshackdoo %s\n' "$admin" "$client" |
-        beside_the_database shackdoo-server python /mlflow/accounts.py "$@" || status=$?
+        beside_the_database "$SERVER_IMAGE" python /mlflow/accounts.py "$@" || status=$?
     [ "$status" != 3 ] ||
         fail "The server has accounts already, and their passwords are not those of $CLIENT and $ADMIN. Copy these files from the checkout that made the server, or give it new passwords, for everybody who uses them: make server-up ARGS=--new-passwords. Another server beside it takes SERVER_PROJECT=name SERVER_PORT=5001."
     [ "$status" = 0 ] || broken "The accounts could not be made; the reason stands above."
@@ -198,13 +199,14 @@ up() {
     check_settings
     check_engine
     find_compose
-    build shackdoo-postgres docker/postgres
-    build shackdoo-server docker/server
+    build "$DATABASE_IMAGE" docker/postgres
+    build "$SERVER_IMAGE" docker/server
     check_port
     was_up=$(state "$MLFLOW" '{{if .State.Running}}yes{{end}}')
     trap take_back EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
+    for volume in database socket artifacts; do make_volume "$volume"; done
     start postgres
     wait_until_healthy "$POSTGRES"
     make_passwords
@@ -272,7 +274,7 @@ backup() {
     trap 'rm -f "$part"' EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
-    beside_the_database shackdoo-postgres backup.sh >"$part" ||
+    beside_the_database "$DATABASE_IMAGE" backup.sh >"$part" ||
         broken "The backup failed; the reason stands above. Nothing was written."
     mv "$part" "$file"
     say "Database, accounts and artifacts are in:"
@@ -285,12 +287,12 @@ restore() {
     [ -f "$BACKUP" ] && [ -r "$BACKUP" ] || fail "There is no file $BACKUP to restore from."
     up
     status=0
-    beside_the_database shackdoo-postgres restore.sh check </dev/null || status=$?
+    beside_the_database "$DATABASE_IMAGE" restore.sh check </dev/null || status=$?
     [ "$status" != 3 ] ||
         fail "The server holds runs, models, users or artifacts already, and a backup is restored into an empty one only. Take another server (SERVER_PROJECT=name SERVER_PORT=5001 SERVER_CONFIG=folder), or remove what this one holds: make server-down ARGS=--volumes."
     [ "$status" = 0 ] || broken "The server could not be looked at; the reason stands above."
     docker stop "$MLFLOW" >/dev/null
-    beside_the_database shackdoo-postgres restore.sh <"$BACKUP" || status=$?
+    beside_the_database "$DATABASE_IMAGE" restore.sh <"$BACKUP" || status=$?
     [ "$status" != 0 ] || set_accounts --reset
     docker start "$MLFLOW" >/dev/null
     [ "$status" != 4 ] ||
