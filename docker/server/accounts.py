@@ -30,7 +30,7 @@ def open_accounts() -> SqlAlchemyStore:
 
 
 def set_account(store: SqlAlchemyStore, name: str, password: str, reset: bool) -> bool:
-    """Return whether the account has this password now; only ``reset`` changes one that is there."""
+    """Return whether the account has this password now; one that is there changes by reset."""
     if not store.has_user(name):
         store.create_user(name, password, is_admin=name == ADMIN)
     elif not store.authenticate_user(name, password):

@@ -41,8 +41,12 @@ def host_checks(names: str) -> dict[str, str]:
     """
     named = [name for name in names.split(",") if name]
     hosts = [*(f"{name}:*" for name in (*OWN_NAMES, *named)), *named]
-    origins = [f"{scheme}://{name}{port}" for name in named for scheme in ("http", "https")
-               for port in ("", ":*")]
+    origins = [
+        f"{scheme}://{name}{port}"
+        for name in named
+        for scheme in ("http", "https")
+        for port in ("", ":*")
+    ]
     # Pages of localhost are allowed anyway; without names there is nothing to add.
     return {"MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(hosts)} | (
         {"MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": ",".join(origins)} if origins else {}

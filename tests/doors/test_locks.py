@@ -20,12 +20,12 @@ def project(root):
     return tomllib.loads((root / "pyproject.toml").read_text())["project"]
 
 
-@pytest.mark.parametrize("lock", [*LOCKS, SERVER_LOCK])
-def test_lock_is_complete_and_anonymous(root, lock):
+@pytest.mark.parametrize(("lock", "fewest"), [*((lock, 100) for lock in LOCKS), (SERVER_LOCK, 80)])
+def test_lock_is_complete_and_anonymous(root, lock, fewest):
     text = (root / lock).read_text()
     assert "#    make lock" in text.splitlines()[:2]
     entries = re.split(r"\n(?=[a-z])", text)[1:]
-    assert len(entries) == len(pins(text)) >= 90
+    assert len(entries) == len(pins(text)) > fewest
     assert [entry for entry in entries if "--hash=sha256:" not in entry] == []
     assert re.findall(r"https?://|file:|--index|--find-links|/[a-z]+/", text) == []
 
