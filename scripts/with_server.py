@@ -35,7 +35,8 @@ def main(command: list[str]) -> NoReturn:
 
 def _is_chosen(command: list[str]) -> bool:
     """Return whether the user has named a store; a file that is broken is the command's to tell."""
-    if os.environ.get(URI) or any(argument.startswith(CHOICES) for argument in command):
+    arguments = [*command, *os.environ.get("ARGS", "").split()]  # some commands read make's own
+    if os.environ.get(URI) or any(argument.startswith(CHOICES) for argument in arguments):
         return True
     try:
         return bool(dotenv_values(ROOT / ".env").get(URI) or configured_uri(find_project(ROOT), ""))

@@ -50,7 +50,7 @@ def printed(checkout, tmp_path):
     """Run a command that prints its tracking variables; return them and what was said."""
 
     def run(*arguments, **variables):
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "ARGS"))}
         done = subprocess.run(
             [
                 sys.executable,
@@ -108,6 +108,7 @@ def test_a_server_that_does_not_take_the_password_is_told(printed, login, addres
 def test_a_store_that_is_named_among_the_arguments_wins(printed, login, address, argument):
     login(address)
     assert printed(argument) == ({}, "")
+    assert printed(ARGS=f"seed=1 {argument}") == ({}, "")
 
 
 def test_a_store_that_is_named_by_a_variable_wins(printed, login, address):
