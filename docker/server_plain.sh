@@ -7,10 +7,10 @@ LASTING='--detach --restart unless-stopped --log-driver json-file --log-opt max-
 start_plain() { # SERVICE
     service=$1 name=$SERVER_PROJECT-$1
     case $1 in
-        postgres) image=$DATABASE_IMAGE ;;
-        mlflow) image=$SERVER_IMAGE ;;
+        postgres) image=$DATABASE_IMAGE settings= ;;
+        mlflow) image=$SERVER_IMAGE settings="$SERVER_HOST $SERVER_PORT $SERVER_NAMES" ;;
     esac
-    settings="$(docker image inspect --format '{{.Id}}' "$image") $SERVER_HOST $SERVER_PORT $SERVER_NAMES"
+    settings="$(docker image inspect --format '{{.Id}}' "$image") $settings"
     is=$(state "$name" '{{.State.Running}} {{index .Config.Labels "shackdoo.settings"}}')
     [ "$is" != "true $settings" ] || return 0
     remove "$name"

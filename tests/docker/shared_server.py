@@ -22,6 +22,7 @@ class SharedServer:
         self.project = f"shackdoo-test-{uuid.uuid4().hex[:8]}"
         self.port = free_port()
         self.compose = compose
+        self.names = ""
         self.config = folder / "config"
 
     def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -43,6 +44,7 @@ class SharedServer:
             "SERVER_PORT": str(self.port),
             "SERVER_CONFIG": str(self.config),
             "SERVER_COMPOSE": self.compose,
+            "SERVER_NAMES": self.names,
         }
         return {**kept, **base, **own, **variables}
 
