@@ -8,12 +8,14 @@ INPUT ?=
 export TASK ARGS INPUT
 BIN := .venv/bin
 STAMP := .venv/installed
+SERVED := $(BIN)/python scripts/with_server.py
 FAST := not slow and not docker and not postgres and not browser
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
 	--custom-compile-command "make lock" pyproject.toml $(ARGS)
 
 .DEFAULT_GOAL := help
 .PHONY: help install train infer ui docker-build docker-train docker-infer docker-ui docker-shell \
+	server-up server-down server-logs server-backup server-restore \
 	test test-all test-docker screenshots check bench lock clean
 
 # The stamp holds the folder it was made in: a moved or copied checkout gets its own environment.
@@ -22,30 +24,30 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 endif
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  ARGS="key=value ..." passes overrides (train) or arguments; TASK=Mnist_A picks a task'
 
 install: $(STAMP)  ## make .venv with the locked packages and shackdoo itself (editable)
 
 train: $(STAMP)  ## train TASK (Mnist_B): make train TASK=Mnist_A ARGS="task.parameters.epochs=2"
-	$(BIN)/shackdoo train task=$(TASK) $(ARGS)
+	$(SERVED) $(BIN)/shackdoo train task=$(TASK) $(ARGS)
 
 infer: $(STAMP)  ## answer about INPUT: make infer INPUT=scans/ ARGS="output=answers.csv run=best"
-	$(BIN)/shackdoo infer task=$(TASK) $(if $(INPUT),"input=$(INPUT)") $(ARGS)
+	$(SERVED) $(BIN)/shackdoo infer task=$(TASK) $(if $(INPUT),"input=$(INPUT)") $(ARGS)
 
 ui: $(STAMP)  ## show the runs in the browser (MLflow on 127.0.0.1:5000)
-	$(BIN)/shackdoo ui $(ARGS)
+	$(SERVED) $(BIN)/shackdoo ui $(ARGS)
 
 docker-build:  ## build the image of this tree (GPU=0: without CUDA; BASE_IMAGE=NAME)
 	sh docker/build.sh
 
 docker-train: $(STAMP)  ## train TASK in the image: make docker-train TASK=Mnist_A ARGS="seed=1" (GPU=0)
 	@sh docker/build.sh --if-needed
-	@sh docker/run.sh train
+	@$(SERVED) sh docker/run.sh train
 
 docker-infer: $(STAMP)  ## answer about INPUT in the image
 	@sh docker/build.sh --if-needed
-	@sh docker/run.sh infer
+	@$(SERVED) sh docker/run.sh infer
 
 docker-ui:  ## show the runs from the image, on 127.0.0.1:8080 (UI_HOST, UI_PORT)
 	@sh docker/build.sh --if-needed
@@ -54,6 +56,21 @@ docker-ui:  ## show the runs from the image, on 127.0.0.1:8080 (UI_HOST, UI_PORT
 docker-shell:  ## open a shell in the image, as the owner of this tree
 	@sh docker/build.sh --if-needed
 	@sh docker/run.sh shell
+
+server-up:  ## start a shared tracking server (SERVER_HOST, SERVER_PORT=5000, SERVER_NAMES)
+	@sh docker/server.sh up $(ARGS)
+
+server-down:  ## stop it and keep its data (ARGS=--volumes removes them)
+	@sh docker/server.sh down $(ARGS)
+
+server-logs:  ## show what it logs (ARGS=--follow goes on)
+	@sh docker/server.sh logs $(ARGS)
+
+server-backup:  ## copy its database and artifacts into one file (BACKUP=path; else in backups/)
+	@sh docker/server.sh backup
+
+server-restore:  ## put the copy BACKUP=path into an empty server
+	@sh docker/server.sh restore
 
 test: $(STAMP)  ## run the tests that need a few minutes and nothing installed
 	$(BIN)/python -m pytest -m "$(FAST)" $(ARGS)
@@ -88,6 +105,7 @@ lock: | $(BIN)/uv  ## remake the lock files from pyproject.toml (ARGS=--upgrade 
 	$(COMPILE) -o requirements.lock
 	$(COMPILE) -c requirements.lock --extra dev -o requirements-dev.lock
 	$(COMPILE) -c requirements.lock --extra gpu -o requirements-gpu.lock
+	$(COMPILE:pyproject.toml=--group server) -c requirements-dev.lock -o docker/server/requirements.lock
 	echo hatchling | $(COMPILE:pyproject.toml=-) -c requirements-dev.lock -o requirements-build.lock
 
 clean:  ## remove caches and build results; keeps .venv, data and runs

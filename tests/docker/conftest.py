@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from persons import BIN, IMAGE, ROOT, USER, Person, build, git
+from shared_server import SharedServer
 
 
 @pytest.fixture(scope="session")
@@ -94,3 +95,23 @@ def containers(image: str) -> Callable[[], list[str]]:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
     return listed
+
+
+@pytest.fixture(scope="module")
+def server(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedServer]:
+    """A shared tracking server that is up, started by docker alone; it goes with all it made."""
+    server = SharedServer(tmp_path_factory.mktemp("server"))
+    try:
+        yield server.up()
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def second(engine: None, tmp_path: Path) -> Iterator[SharedServer]:
+    """Another server, which the test starts."""
+    server = SharedServer(tmp_path)
+    try:
+        yield server
+    finally:
+        server.remove()

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from persons import Person, build, free_port
+from persons import Person, build
+from shared_server import free_port
 from store_reader import runs_of
 
 pytestmark = pytest.mark.docker

@@ -7,6 +7,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+SERVER_LOCK = "docker/server/requirements.lock"
 LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-gpu.lock"]
 
 
@@ -19,12 +20,12 @@ def project(root):
     return tomllib.loads((root / "pyproject.toml").read_text())["project"]
 
 
-@pytest.mark.parametrize("lock", LOCKS)
-def test_lock_is_complete_and_anonymous(root, lock):
+@pytest.mark.parametrize(("lock", "fewest"), [*((lock, 100) for lock in LOCKS), (SERVER_LOCK, 80)])
+def test_lock_is_complete_and_anonymous(root, lock, fewest):
     text = (root / lock).read_text()
     assert "#    make lock" in text.splitlines()[:2]
     entries = re.split(r"\n(?=[a-z])", text)[1:]
-    assert len(entries) == len(pins(text)) > 100
+    assert len(entries) == len(pins(text)) > fewest
     assert [entry for entry in entries if "--hash=sha256:" not in entry] == []
     assert re.findall(r"https?://|file:|--index|--find-links|/[a-z]+/", text) == []
 
@@ -46,6 +47,15 @@ def test_lock_holds_what_pyproject_asks_for(root, project, lock, extra):
         assert all(pin in requirement.specifier for pin in versions), (
             f"{requirement}: run make lock"
         )
+
+
+def test_server_lock_holds_mlflow_as_it_is_tested_and_no_tensorflow(root):
+    text = (root / SERVER_LOCK).read_text()
+    group = tomllib.loads((root / "pyproject.toml").read_text())["dependency-groups"]["server"]
+    locked = dict(pins(text))
+    assert all(locked[canonicalize_name(Requirement(each).name)] for each in group)
+    assert pins(text) <= pins((root / LOCKS[1]).read_text())
+    assert "tensorflow" not in locked
 
 
 def test_gpu_lock_brings_cuda(root):
