@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ CONTAINERS = "containers"
 SUFFIXES = (".cid", ".env")  # the container's id; variables that its entry point removes
 CLOCK = 2.0  # seconds by which the time of a process's start may be wrong
 SHOWN = 12  # digits of a container's id, for people
-NEVER_RAN = ("created", "exited", "dead")
+NOT_RUNNING = ("created", "exited", "dead", "removing")
 
 
 def stop_left_containers(state: Path) -> None:
@@ -66,6 +67,17 @@ def _stop(notes: list[Path]) -> None:
                 note.unlink(missing_ok=True)
 
 
+def _remove(container: Any) -> None:
+    """Remove a container that has ended, or never ran; the engine may be doing so already."""
+    from docker.errors import APIError
+
+    try:
+        container.remove()
+    except APIError as error:
+        if error.status_code != HTTPStatus.CONFLICT:
+            raise
+
+
 def _stop_one(client: Any, note: Path) -> bool:
     """Stop a note's container; return whether the note has done its duty."""
     from docker.errors import APIError, NotFound
@@ -76,8 +88,8 @@ def _stop_one(client: Any, note: Path) -> bool:
         if not identifier:  # `docker run` ended before it had made a container
             return True
         container = client.containers.get(identifier)
-        if container.status in NEVER_RAN:
-            container.remove()
+        if container.status in NOT_RUNNING:
+            _remove(container)
             return True
         print(
             f"stopping container {identifier[:SHOWN]}, left by an `mlflow run` that is gone; "

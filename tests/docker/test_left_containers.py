@@ -108,7 +108,9 @@ def test_a_container_that_is_gone_by_itself_leaves_no_note(
     start: Callable[[int], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gone = gone_pid()
-    docker("kill", start(gone))
+    container = start(gone)
+    docker("kill", container)
+    wait_until_gone(container)
     (tmp_path / CONTAINERS / f"{gone}.env").write_text("SHACKDOO_STATE=x\n")
     (tmp_path / CONTAINERS / f"{gone_pid()}.cid").touch()  # `docker run` made no container
     stop_left_containers(tmp_path)
@@ -159,6 +161,16 @@ def test_inside_a_container_nothing_is_touched(
 def test_without_leftovers_nothing_is_loaded(tmp_path: Path) -> None:
     then = "print({'docker', 'requests', 'psutil'} & set(sys.modules))"
     assert in_a_fresh_process(tmp_path, then) == "set()\n"
+
+
+@pytest.mark.docker
+def test_a_container_that_never_ran_is_removed(prefix: str, tmp_path: Path) -> None:
+    (tmp_path / CONTAINERS).mkdir()
+    note = tmp_path / CONTAINERS / f"{gone_pid()}.cid"
+    made = docker("create", "--cidfile", str(note), "--name", f"{prefix}-made", IMAGE, "true")
+    stop_left_containers(tmp_path)
+    assert not is_there(made)
+    assert not note.exists()
 
 
 @pytest.mark.docker
