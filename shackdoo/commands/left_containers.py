@@ -101,6 +101,10 @@ def _stop_one(client: Any, note: Path) -> bool:
     except (NotFound, FileNotFoundError):
         return True
     except (APIError, RequestException, OSError) as error:
-        print(f"warning: it could not be stopped: {' '.join(str(error).split())}", file=sys.stderr)
+        print(
+            f"warning: the container of {note}, left by an `mlflow run` that is gone, can't be "
+            f"stopped: {' '.join(str(error).split())}. `docker stop` may tell more.",
+            file=sys.stderr,
+        )
         return False
     return True
