@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -40,7 +41,7 @@ def check_determinism(project: Project, say: Callable[[str], None]) -> Finding:
     first, second = digests
     switches = _switches(project)
     details = {"task": TASK, "weights_sha256": digests, "switches": switches}
-    told = ", ".join(f"{name} {value}" for name, value in switches.items())
+    told = ", ".join(f"{name}={json.dumps(value)}" for name, value in switches.items())
     if first == second:
         fact = f"identical: {TASK} twice, weights sha256 {first} ({told})"
         return Finding("determinism", "ok", fact, None, details)
