@@ -1,6 +1,6 @@
 """Containers whose ``mlflow run`` is gone: a killed one leaves its training running.
 
-Each ``mlflow run`` notes its container in ``containers/<process id>.cid`` of the state folder.
+Each ``mlflow run``, and each target of make that starts a container, notes it in ``containers/<process id>.cid`` of the state folder.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ def _stop_one(client: Any, note: Path) -> bool:
             _remove(container)
             return True
         print(
-            f"stopping container {identifier[:SHOWN]}, left by an `mlflow run` that is gone; "
-            f"its run is closed as KILLED",
+            f"stopping container {identifier[:SHOWN]}, whose `mlflow run` is gone; a training in it "
+            f"is closed as KILLED",
             file=sys.stderr,
             flush=True,
         )
@@ -102,8 +102,8 @@ def _stop_one(client: Any, note: Path) -> bool:
         return True
     except (APIError, RequestException, OSError) as error:
         print(
-            f"warning: the container of {note}, left by an `mlflow run` that is gone, can't be "
-            f"stopped: {' '.join(str(error).split())}. `docker stop` may tell more.",
+            f"warning: the container of {note}, whose `mlflow run` is gone, can't be stopped: "
+            f"{' '.join(str(error).split())}. `docker stop` may tell more.",
             file=sys.stderr,
         )
         return False

@@ -1,7 +1,7 @@
 """Runs that ``mlflow run`` has opened and left RUNNING, since it refused something itself.
 
 It opens a run before it has looked at everything: the name of a parameter, the braces of a
-command, a build. When that fails, it ends without a word to the store.
+command, an image that is not there. When that fails, it ends without a word to the store.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ELSEWHERE_SECONDS = 600.0
 CLOCK = 2.0  # seconds by which the time of a process's start may be wrong
 WHY = (
     "mlflow run refused this run itself before the program started (the name of a parameter, "
-    "braces in a command, a build), or was killed; what it said stands in its own output"
+    "braces in a command, an image), or was killed; what it said stands in its own output"
 )
 
 

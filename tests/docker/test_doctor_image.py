@@ -73,7 +73,8 @@ def test_the_engine_is_told_with_its_version(make_image: Make, tree: Path) -> No
 
 def test_an_image_that_is_not_there_is_to_be_built(make_image: Make, tree: Path) -> None:
     found = image(tree)
-    assert (found.state, found.way_out) == ("missing", "make docker-build")
+    assert (found.state, found.way_out) == ("missing", "make docker-build GPU=0")
+    assert image(tree, has_gpu=True).way_out == "make docker-build"
 
 
 def test_an_image_made_for_the_tree_is_fine_until_the_tree_changes(
@@ -92,10 +93,12 @@ def test_an_image_made_for_the_tree_is_fine_until_the_tree_changes(
         "CPU, 0 MiB, with code of abababababab+dirty, not the tree's, which a run mounts"
     )
     assert (found.details["commit"], found.details["dirty"]) == ("ab" * 20, True)
-    assert image(tree, has_gpu=True).fact.endswith("; this machine has a GPU")
+    on_a_gpu = image(tree, has_gpu=True)
+    assert (on_a_gpu.state, on_a_gpu.way_out) == ("attention", "make docker-build")
+    assert on_a_gpu.fact.endswith("; this machine has a GPU")
     (tree / "docker" / "entrypoint.sh").write_text("changed\n")
     found = image(tree)
-    assert (found.state, found.way_out) == ("attention", "make docker-build")
+    assert (found.state, found.way_out) == ("attention", "make docker-build GPU=0")
     assert "another Dockerfile, requirements.lock or docker/entrypoint.sh by now" in found.fact
 
 

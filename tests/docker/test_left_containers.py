@@ -84,7 +84,7 @@ def test_only_the_container_of_a_process_that_is_gone_is_stopped(
     assert is_there(living)
     assert [note.name for note in (tmp_path / CONTAINERS).iterdir()] == [f"{os.getpid()}.cid"]
     assert capsys.readouterr().err == (
-        f"stopping container {left[:12]}, left by an `mlflow run` that is gone; its run is closed "
+        f"stopping container {left[:12]}, whose `mlflow run` is gone; a training in it is closed "
         f"as KILLED\n"
     )
     stop_left_containers(tmp_path)

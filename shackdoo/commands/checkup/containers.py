@@ -15,7 +15,7 @@ from shackdoo.provenance import image as built
 from shackdoo.provenance.image import code_state, recipe
 
 IMAGE = "shackdoo"  # as in MLproject
-BUILD = "make docker-build"
+BUILD, BUILD_CPU = "make docker-build", "make docker-build GPU=0"
 TOOLKIT = (
     "Install NVIDIA's Container Toolkit: "
     "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/."
@@ -104,7 +104,7 @@ def _image(client: Any, root: Path, has_gpu: bool) -> Finding:
         image = client.images.get(IMAGE)
     except ImageNotFound:
         fact = f"no image {IMAGE}; `mlflow run` wants it"
-        return Finding("image", "missing", fact, BUILD)
+        return Finding("image", "missing", fact, BUILD if has_gpu else BUILD_CPU)
     made_of = _MadeOf.of(image.labels or {}, image.id, image.attrs.get("Size", 0))
     tree = None if made_of.requirements is None else recipe(root, made_of.requirements)
     fact = f"{IMAGE}, {made_of.kind}, {mebibytes(made_of.bytes)}, {made_of.code(root)}"
@@ -112,7 +112,8 @@ def _image(client: Any, root: Path, has_gpu: bool) -> Finding:
     details = {**asdict(made_of), "recipe_of_tree": tree}
     if trouble is None:
         return Finding("image", "ok", fact, None, details)
-    return Finding("image", "attention", f"{fact}; {trouble}", BUILD, details)
+    way_out = BUILD if has_gpu or made_of.kind == "GPU" else BUILD_CPU
+    return Finding("image", "attention", f"{fact}; {trouble}", way_out, details)
 
 
 @dataclass(frozen=True)
