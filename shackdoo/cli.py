@@ -22,6 +22,7 @@ COMMANDS = {
     "register": "put a run's model into the model registry: shackdoo register RUN NAME[@ALIAS]",
     "sync": "ship what the tracking server has not got yet",
     "ui": "open the tracking store in the browser",
+    "doctor": "show what this machine has, and what is in the way of a training",
 }
 
 USAGE = """usage: shackdoo COMMAND [ARGUMENTS]

@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from shackdoo.commands.configured_store import configured_uri
+from shackdoo.commands.left_containers import stop_left_containers
 from shackdoo.commands.options import OptionParser
 from shackdoo.commands.run_tree import tree
 from shackdoo.config.project import Project, find_project, load_dotenv
@@ -34,6 +35,7 @@ def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     project = find_project()
     load_dotenv(project)
+    stop_left_containers(project.state_dir())
     look = _Look(list_local(project.state_dir()), None if options.local else _store(project))
     query = _query(options)
     found = look.find(query)

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from shackdoo.commands.left_containers import stop_left_containers
+from shackdoo.commands.leftovers import close_left_runs
 from shackdoo.commands.options import OptionParser
 from shackdoo.commands.parent_task import compare_with_parent
 from shackdoo.config.project import Project, find_project, load_dotenv
@@ -29,7 +31,12 @@ def main(argv: Sequence[str]) -> int:
     project = find_project()
     load_dotenv(project)
     state = project.state_dir()
-    code = _follow(state, options.follow) if options.follow else _sync(project, state, options.to)
+    if options.follow:
+        code = _follow(project, state, options.follow)
+    else:
+        stop_left_containers(state)
+        close_left_runs(project)
+        code = _sync(project, state, options.to)
     prune(state)
     return code
 
@@ -54,13 +61,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _follow(state: Path, wanted: str) -> int:
+def _follow(project: Project, state: Path, wanted: str) -> int:
     os.nice(NICENESS)
     run = find_run(state, wanted)
     compare_with_parent(run.folder / "files")
     done = ship(run.folder, _workshop(), follow=True).done
     for other in _unshipped(state, None):
         _report(other, ship(other.folder, _workshop()), None, "")
+    close_left_runs(project)
     return 0 if done else 1
 
 

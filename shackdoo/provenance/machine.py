@@ -23,7 +23,7 @@ def describe() -> dict[str, Any]:
         "cpu_flags": sorted((cpu.get("flags") or cpu.get("Features") or "").split()),
         "cores": os.cpu_count(),
         "memory": _memory(),
-        "gpus": _gpus(),
+        "gpus": gpus(),
     }
 
 
@@ -44,7 +44,8 @@ def _memory() -> int | None:
         return None
 
 
-def _gpus() -> list[dict[str, str]]:
+def gpus() -> list[dict[str, str]]:
+    """Return name, driver and memory of each GPU that nvidia-smi tells of."""
     if shutil.which("nvidia-smi") is None:
         return []
     command = ["nvidia-smi", GPU_QUERY, "--format=csv,noheader"]

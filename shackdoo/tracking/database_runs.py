@@ -22,9 +22,10 @@ from sqlalchemy import (
     select,
     table,
 )
+from sqlalchemy.sql.functions import coalesce
 
 from shackdoo.tracking.database import connected
-from shackdoo.tracking.listing import RUN_UID, ListedRun
+from shackdoo.tracking.listing import RUN_UID, RUNNING, STATUS, ListedRun, told_status
 from shackdoo.tracking.store_runs import Found, Query
 
 AT_ONCE = 500  # run ids in one question; SQLite takes 32766, older ones 999
@@ -73,7 +74,13 @@ def _wanted(query: Query) -> Select[Any]:
     if query.experiment is not None:
         wanted.append(EXPERIMENTS.c.name == query.experiment)
     if query.status is not None:
-        wanted.append(RUNS.c.status == query.status)
+        told = TAGS.alias("told")
+        here = and_(told.c.run_uuid == RUNS.c.run_uuid, told.c.key == STATUS)
+        tables = tables.outerjoin(told, here)
+        status = case(
+            (RUNS.c.status == RUNNING, RUNNING), else_=coalesce(told.c.value, RUNS.c.status)
+        )
+        wanted.append(status == query.status)
     for name, value in query.tags.items():
         tag = TAGS.alias(f"tag_{len(wanted)}")
         tables = tables.join(tag, tag.c.run_uuid == RUNS.c.run_uuid)
@@ -102,7 +109,7 @@ def _listed(connection: Connection, uri: str, rows: Sequence[Row[Any]]) -> Itera
                 mlflow_run_id=row.run_uuid,
                 experiment=row.experiment,
                 run_name=row.name or "",
-                status=row.status,
+                status=told_status(row.status, own),
                 start_time=row.start_time or 0,
                 end_time=row.end_time,
                 params=params[row.run_uuid],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from shackdoo.tracking.shipping import entries_left, read_shipping
 from shackdoo.tracking.state import LocalRun, close_if_dead, local_runs
 
 RUN_UID, TASK, TAG = "shackdoo.run_uid", "shackdoo.task", "shackdoo.tag"
+STATUS = "shackdoo.status"  # how the run ended, in its own words
 KIND = "shackdoo.kind"  # of a run that is no training
 PARENT_UID = "shackdoo.parent_uid"
 RUNNING = "RUNNING"
@@ -87,6 +88,19 @@ class ListedRun:
     def parent(self) -> str:
         """The uid of the run that this one is a part of, or an empty text."""
         return self.tags.get(PARENT_UID, "")
+
+
+def told_status(status: str, tags: Mapping[str, str]) -> str:
+    """Return a run's status as the program itself told it.
+
+    ``mlflow run`` writes FAILED over KILLED, and over whatever it could not wait for.
+
+    Args:
+        status: as the store has it.
+        tags: of the run.
+    """
+    told = tags.get(STATUS)
+    return told if told in STATUSES and status != RUNNING else status
 
 
 def list_local(state: Path) -> list[ListedRun]:

@@ -9,7 +9,7 @@ import json
 import os
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +19,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 from mlflow import MlflowClient
@@ -31,7 +32,7 @@ from shackdoo.tracking.blobs import file_digest, named_copy
 from shackdoo.tracking.experiment_page import page_tags
 from shackdoo.tracking.journal import Entry
 from shackdoo.tracking.limits import FOLDER, MAX_PARAM, MAX_TAG, Fitted, fit, fit_key
-from shackdoo.tracking.listing import PARENT_UID, RUN_UID
+from shackdoo.tracking.listing import PARENT_UID, RUN_UID, STATUS
 from shackdoo.tracking.mlflow_database import make_database
 from shackdoo.tracking.model_files import LoggedModel
 from shackdoo.tracking.shipping import RunDeletedError
@@ -151,7 +152,11 @@ class MlflowStore:
             self.client.set_tag(self.run_id, REFUSED_NAME, text)
 
     def end(self, status: str, time: int) -> None:
-        """Set the run's status and the time at which it ended."""
+        """Set the run's status and the time at which it ended.
+
+        The tag stays when ``mlflow run`` overwrites the status.
+        """
+        self.client.set_tag(self.run_id, STATUS, status)
         self.client.set_terminated(self.run_id, status=status, end_time=time)
 
     # ── numbers and texts ────────────────────────────────────────────────────────────────────
@@ -278,6 +283,22 @@ class MlflowStore:
         if self.address.startswith("http"):
             return None
         return (Path(header["project_root"]) / "mlruns" / quote(header["experiment"], "")).as_uri()
+
+
+def close_run(uri: str, run_id: str, status: str, tags: Mapping[str, str]) -> None:
+    """End a run of a store that no journal tells of.
+
+    Raises:
+        StoreError: if the store doesn't answer, or refuses.
+    """
+    client = MlflowClient(uri)
+    try:
+        for name, value in tags.items():
+            client.set_tag(run_id, name, value)
+        client.set_terminated(run_id, status=status)
+    except MlflowException as error:
+        reason = without_password(" ".join(str(error).split()), uri)
+        raise StoreError(f"The store {shown(uri)} does not close the run: {reason}.") from error
 
 
 def registry_client(address: str) -> MlflowClient:

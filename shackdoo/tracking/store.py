@@ -58,18 +58,29 @@ def check_reachable(uri: str) -> None:
         StoreError: if it doesn't answer within 5 s, or refuses.
     """
     try:
-        if is_server(uri):
-            ask(uri, "experiments/search", {"max_results": 1})
-        elif not _is_to_be_made(uri):
-            from shackdoo.tracking.database import connected
-
-            with connected(uri):
-                pass
+        answers(uri)
     except StoreError as error:
         raise StoreError(
             f"{error} Or set tracking.required=false: then the run is recorded on this disk and "
             f"shipped later."
         ) from None
+
+
+def answers(uri: str) -> bool:
+    """Return whether the store is there; an SQLite file that the first run makes is not yet.
+
+    Raises:
+        StoreError: if it doesn't answer within 5 s, or refuses.
+    """
+    if is_server(uri):
+        ask(uri, "experiments/search", {"max_results": 1})
+        return True
+    if _is_to_be_made(uri):
+        return False
+    from shackdoo.tracking.database import connected
+
+    with connected(uri):
+        return True
 
 
 def _is_to_be_made(uri: str) -> bool:

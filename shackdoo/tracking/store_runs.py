@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from shackdoo.tracking.listing import RUN_UID, TAG, TASK, ListedRun
+from shackdoo.tracking.listing import RUN_UID, RUNNING, STATUS, TAG, TASK, ListedRun, told_status
 from shackdoo.tracking.server import ask
 from shackdoo.tracking.store import is_server, sqlite_file
 
@@ -24,7 +25,8 @@ class Query:
         experiment: of this name only; None for any, as below.
         task: with this tag ``shackdoo.task``.
         tag: with this tag ``shackdoo.tag``.
-        status: that have come to this.
+        status: that have come to this, by what they tell themselves.
+        tagged: with these tags, by MLflow's names.
         metric: ranks them by its last value, those without it last; None: the newest first.
         ascending: the smallest value of the metric first.
     """
@@ -36,12 +38,16 @@ class Query:
     status: str | None = None
     metric: str | None = None
     ascending: bool = False
+    tagged: tuple[tuple[str, str], ...] = ()
 
     @property
     def tags(self) -> dict[str, str]:
         """The tags that are wanted, by MLflow's names."""
         wanted = {TASK: self.task, TAG: self.tag}
-        return {name: value for name, value in wanted.items() if value is not None}
+        return {
+            **{name: value for name, value in wanted.items() if value is not None},
+            **dict(self.tagged),
+        }
 
 
 @dataclass(frozen=True)
@@ -82,10 +88,42 @@ def search_store(uri: str, query: Query) -> Found:
 def _search_server(uri: str, query: Query) -> Found:
     experiments = dict(_experiments(uri))
     ids = [key for key, name in experiments.items() if query.experiment in (None, name)]
-    answers = _pages(uri, "runs/search", "runs", _request(query, ids)) if ids else iter(())
-    some = list(islice(answers, query.limit + 1))
-    runs = [_listed(uri, experiments, answer) for answer in some[: query.limit]]
-    return Found(runs, len(some) > query.limit, frozenset(experiments.values()))
+    runs: list[ListedRun] = []
+    for condition in _conditions(query) if ids else ():
+        answers = _pages(uri, "runs/search", "runs", _request(query, condition, ids))
+        listed = (_listed(uri, experiments, answer) for answer in answers)
+        wanted = (run for run in listed if query.status in (None, run.status))
+        runs += islice(wanted, query.limit + 1)
+    found = _in_order(runs, query)[: query.limit]
+    return Found(found, len(runs) > query.limit, frozenset(experiments.values()))
+
+
+def _conditions(query: Query) -> list[dict[str, str]]:
+    """Return what a search asks for; a filter of MLflow knows no "or", so there may be two.
+
+    The second finds the runs whose status ``mlflow run`` has overwritten.
+    """
+    wanted = {f"tags.`{name}` =": value for name, value in query.tags.items()}
+    if query.status is None:
+        return [wanted]
+    plain = {**wanted, "attributes.status =": query.status}
+    if query.status == RUNNING:
+        return [plain]
+    told = {f"tags.`{STATUS}` =": query.status, "attributes.status !=": query.status}
+    return [plain, {**wanted, **told}]
+
+
+def _in_order(runs: list[ListedRun], query: Query) -> list[ListedRun]:
+    """Return the runs in the order of the query, as one search has it already."""
+    newest = sorted(runs, key=lambda run: run.start_time, reverse=True)
+    return newest if query.metric is None else sorted(newest, key=lambda run: _rank(run, query))
+
+
+def _rank(run: ListedRun, query: Query) -> tuple[bool, float]:
+    value = run.metrics.get(str(query.metric), math.nan)
+    if math.isnan(value):
+        return True, 0.0
+    return False, value if query.ascending else -value
 
 
 def _experiments(uri: str) -> Iterator[tuple[str, str]]:
@@ -94,15 +132,12 @@ def _experiments(uri: str) -> Iterator[tuple[str, str]]:
         yield answer["experiment_id"], answer["name"]
 
 
-def _request(query: Query, ids: list[str]) -> dict[str, Any]:
-    wanted = {f"tags.`{name}`": value for name, value in query.tags.items()}
-    if query.status:
-        wanted["attributes.status"] = query.status
+def _request(query: Query, condition: dict[str, str], ids: list[str]) -> dict[str, Any]:
     order = [f"metrics.`{query.metric}` {'ASC' if query.ascending else 'DESC'}"]
     return {
         "experiment_ids": ids,
         "max_results": min(query.limit + 1, PAGE),
-        "filter": " and ".join(f"{name} = {_quoted(value)}" for name, value in wanted.items()),
+        "filter": " and ".join(f"{name} {_quoted(value)}" for name, value in condition.items()),
         "order_by": [*(order if query.metric else ()), "attributes.start_time DESC"],
     }
 
@@ -133,7 +168,7 @@ def _listed(uri: str, experiments: dict[str, str], answer: dict[str, Any]) -> Li
         mlflow_run_id=info["run_id"],
         experiment=experiments[info["experiment_id"]],
         run_name=info.get("run_name", ""),
-        status=info["status"],
+        status=told_status(info["status"], tags),
         start_time=int(info.get("start_time", 0)),
         end_time=int(info["end_time"]) if info.get("end_time") else None,
         params=params,

@@ -20,8 +20,9 @@ from shackdoo.tracking.shipping import start_shipper
 def main(folder: Path, uri: str, points: int, pause: float, ending: str) -> None:
     """Write, then end as asked."""
     experiment, root = os.environ.get("EXPERIMENT", "digits"), str(folder.parent)
+    joined = os.environ.get("MLFLOW_RUN_ID")
     header = Header(
-        folder.name, experiment, "name", uri, None, "u", "s", root, now_ms(), None, None
+        folder.name, experiment, "name", uri, joined, "u", "s", root, now_ms(), None, None
     )
     tracker = JournalTracker(folder, header)
     if "SHIP" in os.environ:
