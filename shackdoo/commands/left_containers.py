@@ -1,6 +1,7 @@
 """Containers whose ``mlflow run`` is gone: a killed one leaves its training running.
 
-Each ``mlflow run``, and each target of make that starts a container, notes it in ``containers/<process id>.cid`` of the state folder.
+Each ``mlflow run``, and each target of make that starts a container, notes it in
+``containers/<process id>.cid`` of the state folder.
 """
 
 from __future__ import annotations
@@ -92,8 +93,8 @@ def _stop_one(client: Any, note: Path) -> bool:
             _remove(container)
             return True
         print(
-            f"stopping container {identifier[:SHOWN]}, whose `mlflow run` is gone; a training in it "
-            f"is closed as KILLED",
+            f"stopping container {identifier[:SHOWN]}, whose `mlflow run` is gone; a training in "
+            f"it is closed as KILLED",
             file=sys.stderr,
             flush=True,
         )
