@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import json
 import re
+import shlex
 import string
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -26,7 +28,9 @@ from shackdoo.provenance.image import CODE
 DNS_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 DIGEST = f"sha256:{64 * 'a'}"
 RUN = {"MLFLOW_RUN_ID": 32 * "b", "MLFLOW_TRACKING_URI": "http://mlflow:5000"}
-VERSIONS = ["1.30.0", "1.33.0", kubernetes_validate.latest_version()]
+VERSIONS = ["1.30", "1.33", kubernetes_validate.latest_version().rpartition(".")[0]]
+
+Command = Callable[..., list[str]]
 
 NASTY = [
     "plain",
@@ -54,10 +58,16 @@ def nasty_values(seed: int, count: int) -> list[str]:
     return ["".join(random.choices(ALPHABET, k=random.randint(1, 12))) for _ in range(count)]
 
 
-def command(root: Path, entry_point: str, **parameters: str) -> list[str]:
+@pytest.fixture
+def command(root: Path, tmp_path: Path) -> Command:
     """The command of the Job's container, by MLflow's own functions."""
-    written = get_entry_point_command(load_project(str(root)), entry_point, parameters, None)
-    return list(kubernetes._get_run_command(written))
+    project = load_project(str(root))
+
+    def make(entry_point: str, **parameters: str) -> list[str]:
+        written = get_entry_point_command(project, entry_point, parameters, str(tmp_path))
+        return list(kubernetes._get_run_command(written))
+
+    return make
 
 
 def received(command: list[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -74,7 +84,9 @@ def config(root: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 @pytest.fixture
-def job(root: Path, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def job(
+    root: Path, command: Command, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
     """The Job as MLflow hands it to the cluster."""
     monkeypatch.delenv("KUBE_MLFLOW_TRACKING_URI", raising=False)
     return dict(
@@ -82,7 +94,7 @@ def job(root: Path, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> 
             load_project(str(root)).name,
             f"{config['repository-uri']}:abc1234",
             DIGEST,
-            command(root, "train", task="Mnist_B", overrides="seed=1 +tags.note='two words'"),
+            command("train", task="Mnist_B", overrides="seed=1 +tags.note='two words'"),
             dict(RUN),
             copy.deepcopy(config["kube-job-template"]),
         )
@@ -200,9 +212,7 @@ def test_the_state_is_on_the_claim_that_is_shipped(
     assert {mount["name"] for mount in places.values()} == set(volumes)
 
 
-def test_each_folder_that_a_run_writes_to_is_a_mount(
-    root: Path, container: dict[str, Any]
-) -> None:
+def test_each_folder_that_a_run_writes_to_is_a_mount(root: Path, container: dict[str, Any]) -> None:
     """The tree is root's if MLflow built the image, and nobody writes beside a mount."""
     assert str(CODE) == MLFLOW_DOCKER_WORKDIR_PATH.rstrip("/")
     listed = subprocess.run(
@@ -217,34 +227,36 @@ def test_each_folder_that_a_run_writes_to_is_a_mount(
 
 
 def test_a_password_is_a_secret_s_and_the_job_goes_without_one(
-    root: Path, container: dict[str, Any]
+    container: dict[str, Any],
 ) -> None:
     assert container["envFrom"] == [{"secretRef": {"name": "shackdoo-tracking", "optional": True}}]
     assert not [v for v in container["env"] if "PASSWORD" in v["name"] or "TOKEN" in v["name"]]
 
 
-def test_mlflow_asks_for_both_files(root: Path, tmp_path: Path) -> None:
-    with pytest.raises(ExecutionException, match="Could not find 'kube-job-template-path'"):
-        _parse_kubernetes_config(
-            {"kube-job-template-path": str(tmp_path / "no.yaml"), "repository-uri": "x"}
-        )
+def test_the_template_s_path_counts_from_where_mlflow_is_started(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    backend = json.loads((root / "kubernetes" / "backend.json").read_text())
+    with pytest.raises(ExecutionException, match="'kube-job-template-path': kubernetes/job.yaml"):
+        _parse_kubernetes_config(backend)
 
 
 @pytest.mark.parametrize("value", NASTY)
 def test_an_override_arrives_as_written(
-    root: Path, value: str, monkeypatch: pytest.MonkeyPatch
+    command: Command, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = received(command(root, "train", task="Mnist_B", overrides=value), monkeypatch)
+    arguments = received(command("train", task="Mnist_B", overrides=value), monkeypatch)
     assert arguments == ["task=Mnist_B", "optimizer=", f"overrides={value}"]
     assert sys.argv == ["scripts/train.py", *arguments]  # what the record tells
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_is_asked_about_arrives_as_written(
-    root: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+    command: Command, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for value in nasty_values(seed, 100):
-        arguments = received(command(root, "infer", input=value, run=value), monkeypatch)
+        arguments = received(command("infer", input=value, run=value), monkeypatch)
         assert arguments == [
             f"input={value}",
             "output=",
@@ -255,9 +267,9 @@ def test_whatever_is_asked_about_arrives_as_written(
 
 
 def test_an_empty_value_arrives_empty_and_goes(
-    root: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = received(command(root, "train", task="Mnist_B", overrides=""), monkeypatch)
+    arguments = received(command("train", task="Mnist_B", overrides=""), monkeypatch)
     assert arguments[-1] == "overrides="
     assert expand(arguments) == ["task=Mnist_B"]
 
@@ -266,13 +278,14 @@ def test_an_empty_argument_s_quotes_come_off(monkeypatch: pytest.MonkeyPatch) ->
     assert received(["python3", "scripts/train.py", "''"], monkeypatch) == [""]
 
 
-@pytest.mark.parametrize("text", ["two words", "日本語", "it''s; $(touch never) `touch never`"])
+@pytest.mark.parametrize("text", ["two words", "日本語", "it's; $(touch never) `touch never`"])
 def test_the_job_s_command_reads_the_configuration_that_was_asked_for(
-    root: Path, container: dict[str, Any], tmp_path: Path, text: str
+    root: Path, command: Command, container: dict[str, Any], tmp_path: Path, text: str
 ) -> None:
     """The whole chain, in a process that gets the container's command and environment."""
-    overrides = f"--cfg job '+tags.note=\"{text}\"' seed=7"
-    (python, script, *arguments) = command(root, "train", task="Mnist_B", overrides=overrides)
+    override = f'+tags.note="{text}"'
+    overrides = f"--cfg job {shlex.quote(override)} seed=7"
+    (python, script, *arguments) = command("train", task="Mnist_B", overrides=overrides)
     assert python == "python3"
     environment = {v["name"]: v["value"] for v in container["env"] if v["name"] == VARIABLE}
     done = subprocess.run(
@@ -285,4 +298,4 @@ def test_the_job_s_command_reads_the_configuration_that_was_asked_for(
     assert done.returncode == 0, done.stderr
     composed = yaml.safe_load(done.stdout)
     assert composed["seed"] == 7
-    assert composed["tags"] == {"note": text.replace("''", "")}
+    assert composed["tags"] == {"note": text}
