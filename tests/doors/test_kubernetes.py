@@ -238,7 +238,9 @@ def test_the_template_s_path_counts_from_where_mlflow_is_started(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     backend = json.loads((root / "kubernetes" / "backend.json").read_text())
-    with pytest.raises(ExecutionException, match="'kube-job-template-path': kubernetes/job.yaml"):
+    with pytest.raises(
+        ExecutionException, match=r"'kube-job-template-path': kubernetes/job\.yaml$"
+    ):
         _parse_kubernetes_config(backend)
 
 
