@@ -124,7 +124,7 @@ def _ours(task: str, model: Path) -> Any:
     project = find_project()
     checked = check(compose("train", [f"task={task}"], project), project)
     config = checked.composed.config
-    start_tensorflow(config.determinism, config.seed, project.state_dir() / "xla")
+    start_tensorflow(config.determinism, config.gpu, config.seed, project.state_dir() / "xla")
     from shackdoo.predictor import Predictor
 
     predictor = Predictor.load(checked.task, model)

@@ -162,7 +162,7 @@ def load(run: Run | str = "latest", task: str | type[Task] | None = None) -> Pre
     trained = runs.find(wanted, composed.config.task.name, composed.config.best)
     checked = check(composed.with_parameters(trained.parameters), project, data=False)
     config = checked.composed.config
-    start_tensorflow(config.determinism, config.seed, project.state_dir() / "xla")
+    start_tensorflow(config.determinism, config.gpu, config.seed, project.state_dir() / "xla")
     from shackdoo.predictor import Predictor
 
     return Predictor.load(checked.task, trained.model.path)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from shackdoo import __version__
+from shackdoo.config.shell_quotes import as_written
 from shackdoo.errors import RequestError, ShackdooError, did_you_mean, listing
 
 COMMANDS = {
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code of the process."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _dispatch(arguments)
+        return _dispatch(as_written(arguments))
     except ShackdooError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -30,7 +30,7 @@ def answer_all(inference: Inference, recording: InferRecording) -> None:
     config, task = inference.config, inference.checked.task
     batches = _read_ahead(inference.inputs.batches(config.batch))
     cache = inference.checked.project.state_dir() / "xla"
-    recording.started(start_tensorflow(config.determinism, config.seed, cache))
+    recording.started(start_tensorflow(config.determinism, config.gpu, config.seed, cache))
     from shackdoo.predictor import Predictor
 
     predictor = Predictor.load(task, inference.trained.model.path, config.strategy.xla)

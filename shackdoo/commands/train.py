@@ -189,7 +189,7 @@ def run_flows(checked: Checked, recording: Recording) -> Result | None:
         from shackdoo.training.runtime import start_tensorflow
 
         cache = checked.project.state_dir() / "xla"
-        recording.started(start_tensorflow(config.determinism, config.seed, cache))
+        recording.started(start_tensorflow(config.determinism, config.gpu, config.seed, cache))
     raw = task.fetch_data()
     recording.lap("fetch_data")
     if "preprocessing_train" not in config.flows:

@@ -18,6 +18,7 @@ WITHOUT_EFFECT = frozenset(
         "tracking",
         "report",
         "best",
+        "gpu",
         "resume",
         "register",
     }
@@ -46,8 +47,9 @@ def config_digest(values: Mapping[str, Any]) -> str:
     """Return the sha256 of all values that can change the bits of a result.
 
     Left out are names, records and pictures of a run: ``experiment``, ``description``, ``tag``,
-    ``tags``, ``tracking``, ``report``, ``best``, ``resume``, ``register``. The order of keys is
-    immaterial, but for ``callbacks``, which run in their order.
+    ``tags``, ``tracking``, ``report``, ``best``, ``resume``, ``register``; and ``gpu``, by which
+    memory is shared. The order of keys is immaterial, but for ``callbacks``, which run in their
+    order.
 
     Returns:
         64 hexadecimal digits.

@@ -153,6 +153,12 @@ class DeterminismSpec(_Spec):
     threads: PositiveInt | None
 
 
+class GpuSpec(_Spec):
+    """How GPUs are used; nothing of it is seen in a result."""
+
+    memory_growth: bool
+
+
 class StrategySpec(_Spec):
     """What the training runs on."""
 
@@ -192,6 +198,7 @@ class Config(_Spec):
     tracking: TrackingSpec
     checkpoint: CheckpointSpec
     determinism: DeterminismSpec
+    gpu: GpuSpec
     strategy: StrategySpec
     best: BestSpec
     report: ReportSpec

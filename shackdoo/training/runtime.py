@@ -16,18 +16,19 @@ from typing import TYPE_CHECKING
 from shackdoo.errors import RunError
 
 if TYPE_CHECKING:
-    from shackdoo.config.schema import DeterminismSpec
+    from shackdoo.config.schema import DeterminismSpec, GpuSpec
 
 # Keras imports these when they are installed (about a third of its import time) although
 # training needs none of them.
 OPTIONAL_FOR_KERAS = ("sklearn", "matplotlib", "pandas")
 
 
-def start_tensorflow(determinism: DeterminismSpec, seed: int, xla_cache: Path) -> int:
-    """Import TensorFlow and set threads, determinism and every random seed.
+def start_tensorflow(determinism: DeterminismSpec, gpu: GpuSpec, seed: int, xla_cache: Path) -> int:
+    """Import TensorFlow and set threads, GPUs, determinism and every random seed.
 
     Args:
         determinism: switches and the number of threads of the run.
+        gpu: how the memory of GPUs is taken.
         seed: seeds Python's, NumPy's and Keras' random generators.
         xla_cache: folder in which compiled programs are kept from run to run.
 
@@ -42,6 +43,7 @@ def start_tensorflow(determinism: DeterminismSpec, seed: int, xla_cache: Path) -
 
     threads = determinism.threads or available_cores()
     _set_threads(tf, threads)
+    _set_memory_growth(tf, gpu.memory_growth)
     if determinism.enabled:
         tf.config.experimental.enable_op_determinism()
     keras.utils.clear_session()
@@ -144,3 +146,18 @@ def _set_threads(tf: ModuleType, threads: int) -> None:
             f"this process already and can't change to {threads}. Runs that differ in "
             f"determinism.threads need a process each."
         ) from None
+
+
+def _set_memory_growth(tf: ModuleType, grow: bool) -> None:
+    config = tf.config.experimental
+    for gpu in tf.config.list_physical_devices("GPU"):
+        if bool(config.get_memory_growth(gpu)) == grow:
+            continue
+        try:
+            config.set_memory_growth(gpu, grow)
+        except (RuntimeError, ValueError):  # in use already, or divided up; no result depends on it
+            print(
+                f"gpu.memory_growth={str(grow).lower()} comes too late for {gpu.name}: this "
+                f"process has set it up already. It goes on with that.",
+                file=sys.stderr,
+            )

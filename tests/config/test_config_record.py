@@ -48,6 +48,7 @@ def test_the_digest_knows_no_order_but_that_of_callbacks() -> None:
         "tracking=off",
         "report.curves=false",
         "best.mode=min",
+        "gpu.memory_growth=false",
     ],
 )
 def test_names_and_records_do_not_count(override: str, shipped: Project) -> None:

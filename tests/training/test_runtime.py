@@ -9,19 +9,20 @@ from pathlib import Path
 CODE = """
 import sys
 from pathlib import Path
-from shackdoo.config.schema import DeterminismSpec
+from shackdoo.config.schema import DeterminismSpec, GpuSpec
 from shackdoo.errors import RunError
 from shackdoo.training.runtime import start_tensorflow
 
 cache = Path(sys.argv[1])
-print("threads", start_tensorflow(DeterminismSpec(enabled=True, threads=1), 7, cache))
+gpu = GpuSpec(memory_growth=True)
+print("threads", start_tensorflow(DeterminismSpec(enabled=True, threads=1), gpu, 7, cache))
 print("lean", not {"sklearn", "matplotlib", "pandas"} & set(sys.modules))
 import pandas, tensorflow as tf
 print("pandas", pandas.__name__, tf.config.threading.get_intra_op_parallelism_threads())
 print("cache", [len(folder.name) for folder in cache.iterdir()])
 tf.constant(1) + 1
 try:
-    start_tensorflow(DeterminismSpec(enabled=True, threads=2), 7, cache)
+    start_tensorflow(DeterminismSpec(enabled=True, threads=2), gpu, 7, cache)
 except RunError as error:
     print("refused", error)
 """
