@@ -106,6 +106,7 @@ def test_a_living_mlflow_run_keeps_its_run_and_a_killed_one_loses_it(
     assert client(project).get_run(run_id).info.status == "FAILED"
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_does_not_keep_others_open(project: Path, clear: Any) -> None:
     with living(project):
         (long,) = wait_for(lambda: [run.info.run_id for run in runs(project)])
@@ -176,6 +177,7 @@ def test_only_runs_of_this_project_and_this_user_are_closed(project: Path, clear
     assert {status[each] for each in others} == {"RUNNING"}
 
 
+@pytest.mark.slow
 def test_runs_of_a_clone_are_known_by_its_address(project: Path, clear: Any) -> None:
     git = ["git", "-C", str(project)]
     subprocess.run([*git, "init", "--quiet"], check=True)
@@ -205,6 +207,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     started.kill()
 
 
+@pytest.mark.slow
 def test_on_a_server_that_others_use_too_a_run_has_some_minutes(
     project: Path, clear: Any, server: Any
 ) -> None:
