@@ -253,7 +253,7 @@ def test_a_root_that_is_none(
 def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trian"]) == 2
     told = capsys.readouterr().err
-    assert "No command 'trian'. Did you mean 'train'? Known: export, infer, " in told
+    assert "No command 'trian'. Did you mean 'train'? Known: doctor, export, infer, " in told
     assert "register, report, runs, sync, train, ui." in told
 
 
