@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from shackdoo.provenance.image import in_container
 CONTAINERS = "containers"
 SUFFIXES = (".cid", ".env")  # the container's id; variables that its entry point removes
 CLOCK = 2.0  # seconds by which the time of a process's start may be wrong
+MAKING_SECONDS = 60.0  # `docker run` may outlive its caller and still note a container
 SHOWN = 12  # digits of a container's id, for people
 NOT_RUNNING = ("created", "exited", "dead", "removing")
 
@@ -86,8 +88,8 @@ def _stop_one(client: Any, note: Path) -> bool:
 
     try:
         identifier = note.read_text(encoding="utf-8").strip()
-        if not identifier:  # `docker run` ended before it had made a container
-            return True
+        if not identifier:  # `docker run` was ended before it had a container, or is making one
+            return time.time() - note.stat().st_mtime > MAKING_SECONDS
         container = client.containers.get(identifier)
         if container.status in NOT_RUNNING:
             _remove(container)

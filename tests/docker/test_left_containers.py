@@ -112,9 +112,12 @@ def test_a_container_that_is_gone_by_itself_leaves_no_note(
     docker("kill", container)
     wait_until_gone(container)
     (tmp_path / CONTAINERS / f"{gone}.env").write_text("SHACKDOO_STATE=x\n")
-    (tmp_path / CONTAINERS / f"{gone_pid()}.cid").touch()  # `docker run` made no container
+    young, old = (tmp_path / CONTAINERS / f"{gone_pid()}.cid" for _ in range(2))
+    young.touch()  # its `docker run` may still be at work
+    old.touch()
+    os.utime(old, (1, 1))
     stop_left_containers(tmp_path)
-    assert list((tmp_path / CONTAINERS).iterdir()) == []
+    assert list((tmp_path / CONTAINERS).iterdir()) == [young]
     assert capsys.readouterr().err == ""
 
 
