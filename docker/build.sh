@@ -46,6 +46,6 @@ docker build --force-rm --tag "$image" \
     --build-arg "RECIPE=$(recipe "$requirements")" \
     . >&2 ||
     fail "The image $image was not built; what Docker said stands above. Without a registry: BASE_IMAGE=NAME names a Debian 12 image that is here."
-# The image before has lost its name. If a container still runs from it, it stays.
-[ -z "$before" ] || [ "$before" = "$(docker image inspect --format '{{.Id}}' "$image")" ] ||
-    docker image rm "$before" >/dev/null 2>&1 || true
+# The image before has lost this name. If it has no other one, it goes, unless a container runs from it.
+tags=$(docker image inspect --format '{{len .RepoTags}}' "$before" 2>/dev/null || true)
+[ "$tags" != 0 ] || docker image rm "$before" >/dev/null 2>&1 || true
