@@ -6,7 +6,6 @@
 # Set by docker/host.sh:
 #   SHACKDOO_PROJECT       the tree's path on the host, mounted under the same name
 #   SHACKDOO_TRACKING_URI  the tracking store's address as the host knows it
-#   SHACKDOO_STORE         the folder of an SQLite store
 #   SHACKDOO_ENV_FILE      the file in which all this came, maybe with a password
 set -eu
 CODE=/mlflow/projects/code
@@ -40,12 +39,6 @@ cut -d ' ' -f 5 /proc/self/mountinfo | while read -r quoted; do
     esac
     if ! is_roots "$folder" || ! is_empty "$folder"; then continue; fi
     chown "$owner:$group" "$folder"
-    # So were the ones above it in the store's folder: mlruns, the experiment's, the run's.
-    above=$(dirname "$folder")
-    while [ "${above#"${SHACKDOO_STORE:-/nowhere}"/}" != "$above" ] && is_roots "$above"; do
-        chown "$owner:$group" "$above"
-        above=$(dirname "$above")
-    done
 done
 
 exec setpriv --reuid "$owner" --regid "$group" --clear-groups -- "$@"

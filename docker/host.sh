@@ -7,6 +7,7 @@
 #   git           mount of what a linked worktree keeps elsewhere
 #   state         mount of the state folder: journals, checkpoints, compiled programs
 #   store         mount of the folder of an SQLite store
+#   artifacts     mount of the folder of an experiment's files; a third argument is MLflow's command
 #   environment   file with variables
 #   container     file for the container's id: what a killed `mlflow run` leaves is found by it
 #   options       network and GPUs
@@ -14,7 +15,7 @@
 # Inside, everything has the name that it has here: addresses and paths that a run records are true
 # on both sides, and what a killed container left can be shipped from here.
 set -eu
-WHAT=$1 CALLER=$2
+WHAT=$1 CALLER=$2 COMMAND=${3:-}
 
 fail() {
     printf 'error: %s\n' "$1" >&2
@@ -76,6 +77,19 @@ store() { # nothing if the tree's mount holds it; Docker can't mount the root
     esac
 }
 
+# MLflow mounts the run's folder alone, but models lie beside it. Made here, it is not made by root.
+artifacts() {
+    run=$(printf '%s\n' "$COMMAND" | sed -n 's|.* -v \(/[^ :]*\)/artifacts:\1/artifacts .*|\1|p')
+    [ -n "$run" ] || return 0
+    mkdir -p "$run/artifacts" || fail "The folder $run/artifacts can't be made. The run's files go there."
+    folder=$(cd "$run/.." && pwd -P)
+    store=$(store)
+    case $folder in
+        "$(tree)"/* | "${store:-/nowhere}"/*) ;;
+        *) printf '%s\n' "$folder" ;;
+    esac
+}
+
 mount() {
     if [ -n "$1" ]; then
         printf '%s:%s%s\n' "$1" "$1" "${2:-}"
@@ -95,10 +109,7 @@ environment() {
         echo "LOGNAME=${LOGNAME:-${USER:-$(id -un)}}"
         case $store in
             '' | /) ;;
-            *)
-                echo "SHACKDOO_STORE=$store"
-                echo "SHACKDOO_TRACKING_URI=sqlite:///$store/$(basename "$(store_file)")"
-                ;;
+            *) echo "SHACKDOO_TRACKING_URI=sqlite:///$store/$(basename "$(store_file)")" ;;
         esac
         [ "${GPU:-1}" != 0 ] || echo 'NVIDIA_VISIBLE_DEVICES=void'
         # Names alone: Docker takes their values from the environment of who calls it.
@@ -144,7 +155,7 @@ options() {
 case $WHAT in
     project) mount "$(tree)" ;;
     git) mount "$(linked_git)" :ro ;;
-    state | store) folder=$($WHAT) && mount "$folder" ;;
+    state | store | artifacts) folder=$($WHAT) && mount "$folder" ;;
     environment | container | options) $WHAT ;;
     *) fail "docker/host.sh knows no '$WHAT'." ;;
 esac

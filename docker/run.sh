@@ -40,6 +40,7 @@ experiment() {
 mlflow_run() {
     tell_device
     tell_store
+    "$bin/python" -m shackdoo.commands.store_check || exit 2
     status=0
     PATH="$PWD/$bin:$PATH" "$bin/mlflow" run . "$@" || status=$?
     [ "$status" = 0 ] || "$bin/python" -m shackdoo.commands.leftovers || true

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -64,6 +66,9 @@ def person(tree: Path, image: str, empty_store: Path, tmp_path: Path) -> Iterato
     clone = home / "shackdoo"
     subprocess.run(["git", "clone", "--quiet", tree, clone], check=True)
     shutil.copyfile(empty_store, clone / "mlflow.db")
+    with contextlib.closing(sqlite3.connect(clone / "mlflow.db")) as store, store:
+        files = (f"{clone}/mlruns/0",)
+        store.execute("UPDATE experiments SET artifact_location = ?", files)
     for path in (home, *home.rglob("*")):
         if os.geteuid() == 0:
             os.chown(path, USER, USER, follow_symlinks=False)

@@ -142,6 +142,22 @@ def test_without_an_address_the_store_is_where_mlflow_run_was_typed(tree: Path) 
     assert variables(tree)["SHACKDOO_TRACKING_URI"] == f"sqlite:///{here}/mlflow.db"
 
 
+def test_the_folder_of_an_experiment_is_made_by_its_user_and_mounted(tree: Path) -> None:
+    run = tree.parent / "files" / "7" / "run"
+    command = f"docker run --rm -v {run}/artifacts:{run}/artifacts -v x:y shackdoo python3"
+    done = subprocess.run(
+        ["sh", HOST, "artifacts", str(os.getpid()), command],
+        cwd=tree,
+        env={**os.environ, "MLFLOW_TRACKING_URI": "http://team:5000"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{run.parent}:{run.parent}\n"
+    assert (run / "artifacts").is_dir()
+    assert said(tree, "artifacts") == "/dev/null:/mlflow/no-artifacts"
+
+
 def test_a_store_whose_folder_is_missing_is_refused(tree: Path) -> None:
     done = host(tree, "store", MLFLOW_TRACKING_URI="sqlite:////not/here/runs.db")
     assert done.returncode == 2
