@@ -30,7 +30,8 @@ for number in range(3):
     client.log_artifacts(run, str(folder), "model")
     client.set_terminated(run, ["FINISHED", "FAILED", "KILLED"][number], end_time=99)
 client.create_registered_model("digits")
-client.create_model_version("digits", f"mlflow-artifacts:/1/{run}/artifacts/model", run)
+source = client.get_run(run).info.artifact_uri + "/model"
+client.create_model_version("digits", source, run)
 client.delete_run(run)
 """
 READ = """
@@ -163,7 +164,8 @@ def test_all_comes_back_on_another_server(server, backup, second: SharedServer, 
     assert done.returncode == 0, done.stderr
     assert done.stderr.endswith(
         f"{backup} is restored. shackdoo and admin have the passwords of "
-        f"{second.config}/server.env and {second.config}/server-admin.env, all other users those of the backup.\n"
+        f"{second.config}/server.env and {second.config}/server-admin.env, "
+        f"all other users those of the backup.\n"
     )
     restored = run_with(second, READ)
     assert restored == run_with(server, READ)
