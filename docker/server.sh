@@ -139,7 +139,7 @@ set_accounts() { # [--reset]
 # IMAGE COMMAND…: runs it as the user `mlflow`, with the socket and the artifacts and nothing else.
 beside_the_database() {
     # shellcheck disable=SC2086
-    docker run --rm --interactive --network none --user 10002:10002 $HARDENED \
+    docker run --rm --init --entrypoint '' --interactive --network none --user 10002:10002 $HARDENED \
         --volume "${SERVER_PROJECT}_socket:/run/postgresql:ro" \
         --volume "${SERVER_PROJECT}_artifacts:/mlflow/data" "$@"
 }
@@ -165,7 +165,7 @@ start() { # SERVICE
 
 remove() { # CONTAINER
     [ -n "$(state "$1" .)" ] || return 0
-    docker stop --time 60 "$1" >/dev/null
+    docker stop -t 60 "$1" >/dev/null
     docker rm --force "$1" >/dev/null
 }
 
@@ -291,13 +291,17 @@ restore() {
     [ "$status" != 3 ] ||
         fail "The server holds runs, models, users or artifacts already, and a backup is restored into an empty one only. Take another server (SERVER_PROJECT=name SERVER_PORT=5001 SERVER_CONFIG=folder), or remove what this one holds: make server-down ARGS=--volumes."
     [ "$status" = 0 ] || broken "The server could not be looked at; the reason stands above."
+    trap 'docker start "$MLFLOW" >/dev/null' EXIT # however this ends
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
     docker stop "$MLFLOW" >/dev/null
     beside_the_database "$DATABASE_IMAGE" restore.sh <"$BACKUP" || status=$?
     [ "$status" != 0 ] || set_accounts --reset
-    docker start "$MLFLOW" >/dev/null
     [ "$status" != 4 ] ||
         fail "$BACKUP is no whole backup of make server-backup. The server is as empty as before."
     [ "$status" = 0 ] || broken "The backup could not be restored; the reason stands above."
+    trap - EXIT INT TERM HUP
+    docker start "$MLFLOW" >/dev/null
     wait_until_healthy "$MLFLOW"
     say "$BACKUP is restored. shackdoo and admin have the passwords of $CLIENT and $ADMIN, all other users those of the backup."
 }

@@ -24,10 +24,13 @@ def build(checkout: Path, folder: Path, hook: str) -> Path:
 def wheel(checkout, tmp_path_factory) -> Path:
     own = checkout / "conf" / "local" / "default.yaml"
     own.write_text("tracking: {uri: http://a.user.s.own}\n")
+    login = own.with_name("server.env")
+    login.write_text("MLFLOW_TRACKING_PASSWORD=a-user-s-own\n")
     try:
         return build(checkout, tmp_path_factory.mktemp("wheel"), "build_wheel")
     finally:
         own.unlink()
+        login.unlink()
 
 
 def test_wheel_carries_configuration_and_data(wheel):
@@ -40,7 +43,9 @@ def test_wheel_carries_configuration_and_data(wheel):
 
 def test_wheel_carries_nobody_s_own_settings_and_nothing_at_the_top(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    assert not [name for name in names if "conf/local/" in name and name.endswith(".yaml")]
+    assert not [
+        name for name in names if "conf/local/" in name and name.endswith((".yaml", ".env"))
+    ]
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"shackdoo"}
 
 
