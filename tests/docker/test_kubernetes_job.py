@@ -48,7 +48,7 @@ print(json.dumps(job))
 
 
 @pytest.fixture
-def server(empty_store: Path, tmp_path: Path) -> Iterator[str]:
+def tracking(empty_store: Path, tmp_path: Path) -> Iterator[str]:
     """The address of a tracking server."""
     port = free_port()
     store = tmp_path / "mlflow.db"
@@ -126,18 +126,18 @@ def run_job(job: dict[str, Any], folder: Path) -> subprocess.CompletedProcess[st
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give volumes to a group")
 def test_the_job_trains_as_nobody_s_root_and_its_record_is_true(
-    tree: Path, image: str, server: str, tmp_path: Path
+    tree: Path, image: str, tracking: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / "node"
     folder.mkdir()
-    job = submit(tree, image, server, f"{SHORT} '+tags.note={NOTE}'")
+    job = submit(tree, image, tracking, f"{SHORT} '+tags.note={NOTE}'")
     try:
         done = run_job(job, folder)
     finally:
         (container,) = job["spec"]["template"]["spec"]["containers"]
         subprocess.run(["docker", "rmi", container["image"].partition("@")[0]], check=True)
     assert done.returncode == 0, done.stderr
-    (run,) = runs_of(server)
+    (run,) = runs_of(tracking)
     assert run["status"] == "FINISHED", done.stderr
     assert run["tags"]["note"] == NOTE
     assert run["tags"]["shackdoo.code"] == git(tree, "rev-parse", "HEAD")  # and not dirty
