@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from persons import IMAGE, free_port, git
+from persons import IMAGE, git
+from shared_server import free_port
 from store_reader import runs_of
 
 pytestmark = pytest.mark.docker
