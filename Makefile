@@ -104,6 +104,7 @@ bench: $(STAMP)  ## measure what the README claims, against peers (long; wants a
 
 lock: | $(BIN)/uv  ## remake the lock files from pyproject.toml (ARGS=--upgrade for newest versions)
 	$(COMPILE) -o requirements.lock
+	cp requirements.lock local/requirements.lock
 	$(COMPILE) -c requirements.lock --extra dev -o requirements-dev.lock
 	$(COMPILE) -c requirements.lock --extra gpu -o requirements-gpu.lock
 	$(COMPILE:pyproject.toml=--group server) -c requirements-dev.lock -o docker/server/requirements.lock

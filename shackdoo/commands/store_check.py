@@ -11,6 +11,8 @@ from shackdoo.config.project import find_project, load_dotenv
 from shackdoo.errors import ShackdooError
 from shackdoo.tracking.store import answers, resolve_uri
 
+WAY_OUT = "Start it, or name another one in MLFLOW_TRACKING_URI; without it: mlflow.db in the tree."
+
 
 def main() -> int:
     """Ask the store for an answer; return 0, or 2 after a message."""
@@ -19,7 +21,7 @@ def main() -> int:
         load_dotenv(project)
         answers(resolve_uri(None, project.root))
     except ShackdooError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error} {WAY_OUT}", file=sys.stderr)
         return error.exit_code
     return 0
 

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from shackdoo.errors import RunError
+from shackdoo.training.cores import available_cores
 
 if TYPE_CHECKING:
     from shackdoo.config.schema import DeterminismSpec, GpuSpec
@@ -58,13 +59,6 @@ def load_tensorflow() -> None:
     with _absent(OPTIONAL_FOR_KERAS), _quiet():
         import keras  # noqa: F401
         import tensorflow  # noqa: F401
-
-
-def available_cores() -> int:
-    """Return the number of cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from shackdoo.commands.checkup.finding import Finding
 from shackdoo.commands.checkup.project import look_at_project, look_at_state
 from shackdoo.commands.checkup.store import look_at_own_server, look_at_store
 from shackdoo.config.project import Project, find_project
-from shackdoo.training.runtime import available_cores
+from shackdoo.training.cores import available_cores
 
 Shackdoo = Callable[..., subprocess.CompletedProcess[str]]
 NO_SERVER = "http://somebody:hunter2@127.0.0.1:9"

@@ -58,5 +58,11 @@ def test_server_lock_holds_mlflow_as_it_is_tested_and_no_tensorflow(root):
     assert "tensorflow" not in locked
 
 
-def test_gpu_lock_brings_cuda(root):
-    assert "nvidia-cudnn-" in (root / LOCKS[2]).read_text()
+def test_the_gpu_lock_brings_cuda_to_linux(root):
+    entries = re.split(r"\n(?=[a-z])", (root / LOCKS[2]).read_text())[1:]
+    linux = {"sys_platform": "linux", "platform_machine": "x86_64"}
+    asked = (Requirement(entry.partition(" \\")[0]) for entry in entries)
+    brought = {each.name for each in asked if each.marker is None or each.marker.evaluate(linux)}
+    cuda = {"cublas", "cuda-cupti", "cuda-nvcc", "cuda-nvrtc", "cuda-runtime", "cudnn"}
+    cuda |= {"cufft", "curand", "cusolver", "cusparse", "nccl", "nvjitlink"}
+    assert {f"nvidia-{library}-cu12" for library in cuda} | {"nvidia-ml-py"} <= brought

@@ -10,7 +10,7 @@ from typing import Any
 
 from shackdoo.commands.checkup.finding import Finding
 from shackdoo.provenance import machine
-from shackdoo.training.runtime import available_cores
+from shackdoo.training.cores import available_cores
 
 TENSORFLOW_SECONDS = 120.0
 DEVICES = Path("/dev/nvidiactl")  # made by the driver's module

@@ -13,7 +13,7 @@ from pathlib import Path
 from shackdoo.commands.checkup.finding import Finding
 from shackdoo.config.project import ROOT_VARIABLE, STATE_VARIABLE, Project
 from shackdoo.errors import RunError
-from shackdoo.training.runtime import available_cores
+from shackdoo.training.cores import available_cores
 
 TASK = "Mnist_A"
 ARGUMENTS = (f"task={TASK}", "debug=quick", "callbacks=none", "report.page=false")
