@@ -9,6 +9,7 @@
 #   SHACKDOO_ENV_FILE      the file in which all this came, maybe with a password
 set -eu
 CODE=/mlflow/projects/code
+STORE=/mlflow/tmp/mlruns # where MLflow mounts an SQLite file; without a tree it tells who asks
 HOME=/mlflow/home
 export HOME
 
@@ -18,10 +19,14 @@ unset SHACKDOO_TRACKING_URI SHACKDOO_ENV_FILE
 cd "${SHACKDOO_PROJECT:-$CODE}"
 
 [ "$(id -u)" = 0 ] || exec "$@"
-owner=$(stat -c %u "$CODE")
-group=$(stat -c %g "$CODE")
-chown "$owner:$group" "$HOME"
+whose=$CODE
+if [ -e "$STORE" ] && ! mountpoint -q "$CODE"; then whose=$STORE; fi
+owner=$(stat -c %u "$whose")
+group=$(stat -c %g "$whose")
 [ "$owner" != 0 ] || exec "$@"
+chown "$owner:$group" "$HOME"
+[ ! -e "$STORE" ] || chown "$owner:$group" "$(dirname "$STORE")" # SQLite writes beside the file
+[ "$whose" = "$CODE" ] || chown -R "$owner:$group" "$CODE/data"
 
 is_roots() {
     [ -d "$1" ] && [ "$(stat -c %u "$1")" = 0 ]

@@ -22,6 +22,11 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
+def append(path: Path, text: str) -> None:
+    """Write a text at the end of a file."""
+    path.write_text(path.read_text() + text)
+
+
 def build(folder: Path, image: str = IMAGE, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["sh", "docker/build.sh"],

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from persons import BIN, IMAGE, Person
+from persons import BIN, IMAGE, Person, append
 from store_reader import runs_of
 
 pytestmark = pytest.mark.docker
@@ -140,8 +140,8 @@ def test_a_parameter_that_mlflow_refuses_leaves_no_run_open(person: Person) -> N
 def test_a_script_that_fails_leaves_no_container(
     person: Person, containers: Callable[[], list[str]]
 ) -> None:
-    with (person.clone / "shackdoo" / "tasks" / "mnist.py").open("a") as file:
-        file.write("\n\nclass Mnist_Bad(Mnist_B):\n    def fetch_data(self):\n        1 / 0\n")
+    task_class = "\n\nclass Mnist_Bad(Mnist_B):\n    def fetch_data(self):\n        1 / 0\n"
+    append(person.clone / "shackdoo" / "tasks" / "mnist.py", task_class)
     task = "# @package _global_\ndefaults: [Mnist_B, _self_]\ntask:\n"
     task += "  name: Mnist_Bad\n  _target_: shackdoo.tasks.mnist.Mnist_Bad\n"
     Path(person.clone, "conf/task/Mnist_Bad.yaml").write_text(task)

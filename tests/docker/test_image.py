@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from persons import Person, build, git
+from persons import Person, append, build, git
 
 from shackdoo.provenance.image import recipe
 
@@ -75,7 +75,7 @@ def test_labels_tell_commit_recipe_and_packages(tree: Path, image: str) -> None:
 
 def test_a_dirty_tree_is_labelled_and_only_its_code_is_built_anew(person: Person) -> None:
     before = inspected("shackdoo-test")
-    (person.clone / "shackdoo" / "tasks" / "ink.py").open("a").write("# a remark\n")
+    append(person.clone / "shackdoo" / "tasks" / "ink.py", "# a remark\n")
     image = "shackdoo-test-dirty"
     built = build(person.clone, image=image)
     assert built.returncode == 0, built.stderr
@@ -90,7 +90,7 @@ def test_a_dirty_tree_is_labelled_and_only_its_code_is_built_anew(person: Person
 
 
 def test_an_image_of_the_same_recipe_is_not_built_again(person: Person, image: str) -> None:
-    (person.clone / "shackdoo" / "tasks" / "ink.py").open("a").write("# a remark\n")
+    append(person.clone / "shackdoo" / "tasks" / "ink.py", "# a remark\n")
     before = inspected(image)["Id"]
     code, said = person.run("sh", "docker/build.sh", "--if-needed")
     assert (code, said) == (0, "")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from persons import Person, build
+from persons import Person, append, build
 from shared_server import free_port
 from store_reader import runs_of
 
@@ -64,8 +64,7 @@ def test_overrides_arrive_as_written_and_nothing_runs_on_the_host(person: Person
 def test_a_tree_that_differs_from_its_commit_is_tagged_and_its_difference_is_kept(
     person: Person,
 ) -> None:
-    with (person.clone / "conf" / "task" / "Mnist_B.yaml").open("a") as file:
-        file.write("# a remark\n")
+    append(person.clone / "conf" / "task" / "Mnist_B.yaml", "# a remark\n")
     code, said = person.mlflow_run(overrides=FETCH)
     assert code == 0, said
     run = newest(person.clone)
@@ -76,8 +75,8 @@ def test_a_tree_that_differs_from_its_commit_is_tagged_and_its_difference_is_kep
 
 
 def test_the_code_of_a_commit_made_after_the_image_is_run_without_building(person: Person) -> None:
-    with (person.clone / "shackdoo" / "tasks" / "mnist.py").open("a") as file:
-        file.write('\n\nclass Mnist_Later(Mnist_B):\n    """Made after the image."""\n')
+    task_class = '\n\nclass Mnist_Later(Mnist_B):\n    """Made after the image."""\n'
+    append(person.clone / "shackdoo" / "tasks" / "mnist.py", task_class)
     task = "# @package _global_\ndefaults: [Mnist_B, _self_]\ntask:\n"
     task += "  name: Mnist_Later\n  _target_: shackdoo.tasks.mnist.Mnist_Later\n"
     (person.clone / "conf" / "task" / "Mnist_Later.yaml").write_text(task)
@@ -92,8 +91,7 @@ def test_the_code_of_a_commit_made_after_the_image_is_run_without_building(perso
 def test_an_image_of_another_recipe_is_refused_with_the_command_that_mends_it(
     person: Person,
 ) -> None:
-    with (person.clone / "Dockerfile").open("a") as file:
-        file.write("# another recipe\n")
+    append(person.clone / "Dockerfile", "# another recipe\n")
     commit(person, "another recipe")
     code, said = person.mlflow_run(overrides=FETCH)
     assert code == 1
@@ -137,7 +135,7 @@ def test_code_of_the_image_is_run_if_it_is_the_recorded_commit(person: Person) -
 
 
 def test_build_image_of_a_dirty_tree_is_tagged(person: Person) -> None:
-    (person.clone / "conf" / "task" / "Mnist_B.yaml").open("a").write("# a remark\n")
+    append(person.clone / "conf" / "task" / "Mnist_B.yaml", "# a remark\n")
     head = person.git("rev-parse", "HEAD")
     try:
         code, said = person.mlflow_run("--build-image", overrides=FETCH)
@@ -152,7 +150,7 @@ def test_build_image_of_a_dirty_tree_is_tagged(person: Person) -> None:
 def git_url(person: Person) -> Iterator[str]:
     """The person's clone, served at a git URL."""
     port = free_port()
-    base = ["--base-path", person.home, "--export-all", "--listen=127.0.0.1", f"--port={port}"]
+    base = [f"--base-path={person.home}", "--export-all", "--listen=127.0.0.1", f"--port={port}"]
     daemon = person.start("git", "daemon", "--reuseaddr", *base, cwd=person.home)
     yield f"git://127.0.0.1:{port}/shackdoo"
     daemon.terminate()
@@ -166,7 +164,7 @@ def test_a_git_url_runs_what_it_fetched(
 ) -> None:
     first = person.git("rev-parse", "HEAD")
     person.git("checkout", "--quiet", "-b", "later")
-    (person.clone / "conf" / "task" / "Mnist_B.yaml").open("a").write("# later\n")
+    append(person.clone / "conf" / "task" / "Mnist_B.yaml", "# later\n")
     later = commit(person, "later")
     wanted = {"commit": first, "branch": "later"}[version]
     person.run("mkdir", "elsewhere", cwd=person.home)
