@@ -285,7 +285,14 @@ restore() {
     [ -n "${BACKUP:-}" ] ||
         fail "Which backup? make server-restore BACKUP=path. In backups: $(ls -m backups 2>/dev/null | tr -d '\n' | grep . || echo none)."
     [ -f "$BACKUP" ] && [ -r "$BACKUP" ] || fail "There is no file $BACKUP to restore from."
-    up
+    check_settings
+    check_engine
+    if [ "$(state "$MLFLOW" '{{.State.Health.Status}}')" = healthy ] && [ -e "$CLIENT" ] && [ -e "$ADMIN" ]; then
+        new_passwords=
+        make_passwords
+    else
+        up
+    fi
     status=0
     beside_the_database "$DATABASE_IMAGE" restore.sh check </dev/null || status=$?
     [ "$status" != 3 ] ||
