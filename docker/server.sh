@@ -20,6 +20,7 @@ CLIENT=$SERVER_CONFIG/server.env ADMIN=$SERVER_CONFIG/server-admin.env
 SERVER_IMAGE=$SERVER_PROJECT-server DATABASE_IMAGE=$SERVER_PROJECT-postgres
 MLFLOW=$SERVER_PROJECT-mlflow POSTGRES=$SERVER_PROJECT-postgres
 UP_SECONDS=300
+new_passwords=
 
 . docker/server_plain.sh
 
@@ -190,7 +191,6 @@ take_back() { # what was started for nothing
 }
 
 up() {
-    new_passwords=
     case ${1:-} in
         '') ;;
         --new-passwords) new_passwords=--reset ;;
@@ -288,8 +288,7 @@ restore() {
     check_settings
     check_engine
     if [ "$(state "$MLFLOW" '{{.State.Health.Status}}')" = healthy ] && [ -e "$CLIENT" ] && [ -e "$ADMIN" ]; then
-        new_passwords=
-        make_passwords
+        client=$(password_in "$CLIENT") admin=$(password_in "$ADMIN")
     else
         up
     fi
