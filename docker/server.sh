@@ -20,6 +20,7 @@ CLIENT=$SERVER_CONFIG/server.env ADMIN=$SERVER_CONFIG/server-admin.env
 SERVER_IMAGE=$SERVER_PROJECT-server DATABASE_IMAGE=$SERVER_PROJECT-postgres
 MLFLOW=$SERVER_PROJECT-mlflow POSTGRES=$SERVER_PROJECT-postgres
 UP_SECONDS=300
+new_passwords=
 
 . docker/server_plain.sh
 
@@ -190,7 +191,6 @@ take_back() { # what was started for nothing
 }
 
 up() {
-    new_passwords=
     case ${1:-} in
         '') ;;
         --new-passwords) new_passwords=--reset ;;
@@ -285,7 +285,13 @@ restore() {
     [ -n "${BACKUP:-}" ] ||
         fail "Which backup? make server-restore BACKUP=path. In backups: $(ls -m backups 2>/dev/null | tr -d '\n' | grep . || echo none)."
     [ -f "$BACKUP" ] && [ -r "$BACKUP" ] || fail "There is no file $BACKUP to restore from."
-    up
+    check_settings
+    check_engine
+    if [ "$(state "$MLFLOW" '{{.State.Health.Status}}')" = healthy ] && [ -e "$CLIENT" ] && [ -e "$ADMIN" ]; then
+        client=$(password_in "$CLIENT") admin=$(password_in "$ADMIN")
+    else
+        up
+    fi
     status=0
     beside_the_database "$DATABASE_IMAGE" restore.sh check </dev/null || status=$?
     [ "$status" != 3 ] ||
