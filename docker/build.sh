@@ -21,8 +21,12 @@ recipe() { # what shackdoo.provenance.image.recipe computes, too
     sha256sum Dockerfile "$1" docker/entrypoint.sh | cut -c 1-64 | sha256sum | cut -c 1-64
 }
 
+tree_git() { # root may build the image of somebody else's tree
+    git -c safe.directory="$PWD" "$@" 2>/dev/null
+}
+
 is_dirty() {
-    [ -n "$(git status --porcelain 2>/dev/null)" ]
+    [ -n "$(tree_git status --porcelain)" ]
 }
 
 command -v docker >/dev/null || fail "Docker is not installed. https://docs.docker.com/engine/install tells how; without it: make train."
@@ -35,7 +39,7 @@ if [ "${1:-}" = --if-needed ] && [ -n "$present" ] && [ -f "$present" ] &&
 fi
 
 if [ "${GPU:-1}" = 0 ]; then requirements='requirements.lock'; else requirements='requirements-gpu.lock'; fi
-commit=$(git rev-parse --verify --quiet HEAD || true)
+commit=$(tree_git rev-parse --verify --quiet HEAD || true)
 before=$(docker image inspect --format '{{.Id}}' "$image" 2>/dev/null || true)
 echo "building the image $image from $requirements; GPU=0 leaves CUDA out" >&2
 docker build --force-rm --tag "$image" \

@@ -157,8 +157,15 @@ def git_url(person: Person) -> Iterator[str]:
     daemon.communicate()
 
 
-@pytest.mark.parametrize("build_image", [False, True], ids=["image as it is", "built for it"])
-@pytest.mark.parametrize("version", ["commit", "branch"])
+@pytest.mark.parametrize(
+    ("version", "build_image"),
+    [
+        ("commit", True),
+        ("branch", False),
+        pytest.param("commit", False, marks=pytest.mark.slow),
+        pytest.param("branch", True, marks=pytest.mark.slow),
+    ],
+)
 def test_a_git_url_runs_what_it_fetched(
     person: Person, git_url: str, version: str, build_image: bool
 ) -> None:
