@@ -118,7 +118,7 @@ def test_a_container_whose_mlflow_run_was_killed_is_stopped_by_the_next_command(
     training: Training, containers: Callable[[], list[str]]
 ) -> None:
     os.kill(training.process.pid, signal.SIGKILL)
-    training.process.communicate()
+    training.process.wait()  # its `docker run` goes on, and holds the pipe
     assert containers() == [training.container]
     code, said = sync(training.person)
     assert code == 0, said
