@@ -71,6 +71,8 @@ def training(person: Person, containers: Callable[[], list[str]]) -> Iterator[Tr
         running.process.communicate()
     for container in containers():
         subprocess.run(["docker", "kill", container], capture_output=True)
+    assert running.process.stdout is not None
+    running.process.stdout.close()
 
 
 def sync(person: Person) -> tuple[int, str]:
