@@ -62,6 +62,9 @@ class SharedServer:
         """Remove it with all that it has made."""
         self.run("down", "--volumes")
         images = [f"{self.project}-server", f"{self.project}-postgres"]
+        for image in images:  # under another name, so that the next one is built in a moment
+            kept = f"shackdoo-test-kept-{image.rpartition('-')[2]}"
+            subprocess.run(["docker", "tag", image, kept], capture_output=True)
         subprocess.run(["docker", "image", "rm", *images], capture_output=True)
 
 
