@@ -143,7 +143,8 @@ is_asked_for() { # Docker takes an option that is here and in `mlflow run -A NAM
 
 options() {
     case ${MLFLOW_TRACKING_URI:-} in
-        http*)
+        '' | sqlite:*) ;;
+        *)
             if on_this_machine "$MLFLOW_TRACKING_URI" && ! is_asked_for network; then
                 echo --network=host
             fi

@@ -74,7 +74,7 @@ case $WHAT in
             /*) # outside the tree: what stands before the first wildcard is mounted, too
                 fixed=${INPUT%%[*?[]*}
                 [ "$fixed" = "$INPUT" ] && [ -e "$fixed" ] || fixed=$(dirname "${fixed}x")
-                [ -e "$fixed" ] || { say "error: There is no $fixed on this machine."; exit 2; }
+                [ -e "$fixed" ] || { say "error: There is no $INPUT on this machine."; exit 2; }
                 set -- -A "volume=$fixed:$fixed:ro"
                 ;;
         esac

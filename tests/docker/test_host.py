@@ -65,6 +65,8 @@ def test_without_a_repository_the_folder_is_mounted(tmp_path: Path) -> None:
         ("http://localhost", "--network=host"),
         ("https://me:secret@localhost:5000/path", "--network=host"),
         ("http://[::1]:5000", "--network=host"),
+        ("postgresql+psycopg2://me:secret@127.0.0.1:5432/runs", "--network=host"),
+        ("databricks", ""),
         ("http://localhost.example.org:5000", ""),
         ("http://team:5000/127.0.0.1", ""),
         ("sqlite:////tmp/mlflow.db", ""),
