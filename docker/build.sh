@@ -32,9 +32,13 @@ is_dirty() {
 command -v docker >/dev/null || fail "Docker is not installed. https://docs.docker.com/engine/install tells how; without it: make train."
 said=$(docker version --format '{{.Server.Version}}' 2>&1) || fail "The Docker engine can't be used: $said. Start it, or get the right to use it; without it: make train."
 
+wants_cuda() { # it was built without, and there is a GPU by now
+    [ "$1" = requirements.lock ] && sh docker/host.sh options $$ | grep -q gpus
+}
+
 present=$(label shackdoo.requirements)
 if [ "${1:-}" = --if-needed ] && [ -n "$present" ] && [ -f "$present" ] &&
-    [ "$(label shackdoo.recipe)" = "$(recipe "$present")" ]; then
+    [ "$(label shackdoo.recipe)" = "$(recipe "$present")" ] && ! wants_cuda "$present"; then
     exit 0
 fi
 

@@ -2,7 +2,7 @@
 # Starts a command in the image: as the owner of the code, under the names that the host knows.
 #
 # `mlflow run` can't say as whom a container runs and still keep its runs in SQLite, so it starts as
-# root. Here root hands the folders that Docker made a moment ago to whom they belong, and is gone.
+# root. Here root hands what belongs to the owner of the tree over, and is gone.
 # Set by docker/host.sh:
 #   SHACKDOO_PROJECT       the tree's path on the host, mounted under the same name
 #   SHACKDOO_TRACKING_URI  the tracking store's address as the host knows it
@@ -28,22 +28,13 @@ chown "$owner:$group" "$HOME"
 [ ! -e "$STORE" ] || chown "$owner:$group" "$(dirname "$STORE")" # SQLite writes beside the file
 [ "$whose" = "$CODE" ] || chown -R "$owner:$group" "$CODE/data"
 
-is_roots() {
-    [ -d "$1" ] && [ "$(stat -c %u "$1")" = 0 ]
-}
-
-is_empty() {
-    [ -z "$(ls -A "$1")" ]
-}
-
-# A mounted folder that is empty and root's was missing on the host.
-cut -d ' ' -f 5 /proc/self/mountinfo | while read -r quoted; do
-    folder=$(printf '%b' "$(printf %s "$quoted" | sed 's/\\\([0-7]\{3\}\)/\\0\1/g')")
+# If docker/host.sh was not asked, Docker itself has made the folder of the run's files, as root.
+cut -d ' ' -f 5 /proc/self/mountinfo | while read -r folder; do
     case $folder in
-        / | /proc* | /sys* | /dev* | /etc/*) continue ;;
+        */"${MLFLOW_RUN_ID:-none}"/artifacts)
+            [ "$(stat -c %u "$folder")" != 0 ] || chown "$owner:$group" "$folder"
+            ;;
     esac
-    if ! is_roots "$folder" || ! is_empty "$folder"; then continue; fi
-    chown "$owner:$group" "$folder"
 done
 
 exec setpriv --reuid "$owner" --regid "$group" --clear-groups -- "$@"

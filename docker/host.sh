@@ -80,6 +80,9 @@ store() { # nothing if the tree's mount holds it; Docker can't mount the root
 # MLflow mounts the run's folder alone, but models lie beside it. Made here, it is not made by root.
 artifacts() {
     run=$(printf '%s\n' "$COMMAND" | sed -n 's|.* -v \(/[^ :]*\)/artifacts:\1/artifacts .*|\1|p')
+    case $(store_file) in
+        *' '*) fail "MLflow can't hand '$(store_file)' to Docker: there is a space in it. Set MLFLOW_TRACKING_URI=sqlite:////a/path/without.db, and start from a folder without one." ;;
+    esac
     [ -n "$run" ] || return 0
     mkdir -p "$run/artifacts" || fail "The folder $run/artifacts can't be made. The run's files go there."
     folder=$(cd "$run/.." && pwd -P)
@@ -114,7 +117,8 @@ environment() {
         [ "${GPU:-1}" != 0 ] || echo 'NVIDIA_VISIBLE_DEVICES=void'
         # Names alone: Docker takes their values from the environment of who calls it.
         printf '%s\n' MLFLOW_TRACKING_USERNAME MLFLOW_TRACKING_PASSWORD MLFLOW_TRACKING_TOKEN \
-            MLFLOW_TRACKING_INSECURE_TLS TZ
+            MLFLOW_TRACKING_INSECURE_TLS MLFLOW_TRACKING_SERVER_CERT_PATH \
+            MLFLOW_TRACKING_CLIENT_CERT_PATH TZ
     } >"$file"
     printf '%s\n' "$file"
 }
@@ -126,15 +130,19 @@ container() {
 }
 
 on_this_machine() {
-    host=${1#*://}
-    case ${host#*@} in
-        127.* | localhost | localhost:* | localhost/* | '[::1]'*) true ;;
+    place=$(printf '%s' "${1#*://}" | tr '[:upper:]' '[:lower:]')
+    place=${place#*@}
+    name=$(hostname | tr '[:upper:]' '[:lower:]')
+    case ${place%%/*} in
+        127.* | 0.0.0.0 | 0.0.0.0:* | localhost | localhost:* | '[::1]'* | "$name" | "$name":*) true ;;
         *) false ;;
     esac
 }
 
-has_gpu() {
-    [ "${GPU:-1}" != 0 ] && command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1
+has_gpu() { # one that NVIDIA's toolkit lets Docker pass on
+    [ "${GPU:-1}" != 0 ] && nvidia-smi -L >/dev/null 2>&1 || return 1
+    command -v nvidia-container-cli >/dev/null || command -v nvidia-ctk >/dev/null ||
+        docker info --format '{{.Runtimes}}' 2>/dev/null | grep -q nvidia
 }
 
 is_asked_for() { # Docker takes an option that is here and in `mlflow run -A NAME=…` for a mistake
@@ -144,6 +152,9 @@ is_asked_for() { # Docker takes an option that is here and in `mlflow run -A NAM
 options() {
     case ${MLFLOW_TRACKING_URI:-} in
         '' | sqlite:*) ;;
+        *://*@*)
+            fail "MLFLOW_TRACKING_URI has a password in it, and MLflow puts it into its log and onto Docker's command line. Change it, and give it as MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
+            ;;
         *)
             if on_this_machine "$MLFLOW_TRACKING_URI" && ! is_asked_for network; then
                 echo --network=host

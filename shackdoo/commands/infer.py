@@ -12,6 +12,7 @@ from shackdoo.commands.train import expand
 from shackdoo.config.project import Project, find_project, load_dotenv
 from shackdoo.config.quoting import quoted
 from shackdoo.errors import DataError, RequestError
+from shackdoo.provenance.image import is_lost
 
 if TYPE_CHECKING:
     from shackdoo.catalog.inputs.batch import Inputs
@@ -117,6 +118,11 @@ def plan(arguments: Sequence[str], project: Project) -> Inference:
     config = cast("InferConfig", composed.config)
     piped = config.input == STDIN
     output = plan_output(config.output or (STDOUT if piped else DEFAULT), lines=piped)
+    if output.path is not None and is_lost(output.path):
+        raise RequestError(
+            f"output={config.output} lies inside the container, which goes when the run ends. Name "
+            f"a path in the project, or mount its folder: mlflow run … -A volume=FOLDER:FOLDER."
+        )
     trained = runs.find(config.run, config.task.name, config.best)
     checked = check(composed.with_parameters(trained.parameters), project, data=False)
     named = config.input in config.catalog

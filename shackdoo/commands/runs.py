@@ -14,6 +14,7 @@ from typing import Any
 
 from shackdoo.commands.configured_store import configured_uri
 from shackdoo.commands.left_containers import stop_left_containers
+from shackdoo.commands.leftovers import close_left_runs
 from shackdoo.commands.options import OptionParser
 from shackdoo.commands.run_tree import tree
 from shackdoo.config.project import Project, find_project, load_dotenv
@@ -36,6 +37,8 @@ def main(argv: Sequence[str]) -> int:
     project = find_project()
     load_dotenv(project)
     stop_left_containers(project.state_dir())
+    if not options.local:
+        close_left_runs(project)
     look = _Look(list_local(project.state_dir()), None if options.local else _store(project))
     query = _query(options)
     found = look.find(query)

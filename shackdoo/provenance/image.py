@@ -10,6 +10,7 @@ from typing import Any
 from shackdoo.provenance import git
 
 CONTAINER = "SHACKDOO_CONTAINER"  # set in every container of the image
+PROJECT = "SHACKDOO_PROJECT"  # the tree, in a container that runs a tree of the host
 COMMIT, DIRTY = "SHACKDOO_IMAGE_COMMIT", "SHACKDOO_IMAGE_DIRTY"
 INSIDE = Path("/mlflow")
 CODE = INSIDE / "projects" / "code"
@@ -36,6 +37,15 @@ def code_state(root: Path) -> dict[str, Any]:
 def holds(root: Path) -> bool:
     """Return whether the code of a tree is the image's own, no tree of the host's over it."""
     return in_container() and root.resolve() == CODE and not CODE.is_mount()
+
+
+def is_lost(path: Path) -> bool:
+    """Return whether a file would go with the container of a run: it lies on nothing mounted."""
+    if PROJECT not in os.environ:
+        return False
+    root = Path(path.anchor)
+    folders = (folder for folder in path.resolve().parents if folder != root)
+    return not any(folder.is_mount() for folder in folders)
 
 
 def recipe(root: Path, requirements: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -63,9 +64,11 @@ def test_without_a_repository_the_folder_is_mounted(tmp_path: Path) -> None:
     [
         ("http://127.0.0.1:5000", "--network=host"),
         ("http://localhost", "--network=host"),
-        ("https://me:secret@localhost:5000/path", "--network=host"),
+        ("HTTPS://Localhost:5000/path", "--network=host"),
+        ("http://0.0.0.0:5000", "--network=host"),
+        (f"http://{socket.gethostname()}:5000", "--network=host"),
         ("http://[::1]:5000", "--network=host"),
-        ("postgresql+psycopg2://me:secret@127.0.0.1:5432/runs", "--network=host"),
+        ("postgresql+psycopg2://127.0.0.1:5432/runs", "--network=host"),
         ("databricks", ""),
         ("http://localhost.example.org:5000", ""),
         ("http://team:5000/127.0.0.1", ""),
@@ -96,16 +99,41 @@ def test_what_the_user_asks_for_is_not_said_twice(tree: Path, caller: int) -> No
     assert said(tree, "options", caller, MLFLOW_TRACKING_URI=uri) == ""
 
 
-def test_a_gpu_is_passed_unless_it_is_unwanted(tree: Path) -> None:
+def test_a_gpu_is_passed_unless_it_is_unwanted_or_docker_cannot(tree: Path) -> None:
     programs = tree.parent / "programs"
     programs.mkdir()
-    (programs / "nvidia-smi").write_text("#!/bin/sh\necho 'GPU 0: NVIDIA'\n")
-    (programs / "nvidia-smi").chmod(0o755)
+
+    def program(name: str, script: str) -> None:
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+
     path = f"{programs}:{os.environ['PATH']}"
+    program("docker", "echo 'map[runc:{}]'")
+    program("nvidia-smi", "echo 'GPU 0: NVIDIA'")
+    assert said(tree, "options", PATH=path) == ""  # no toolkit
+    program("docker", "echo 'map[nvidia:{} runc:{}]'")
+    assert said(tree, "options", PATH=path) == "--gpus=all"
+    program("docker", "echo 'map[runc:{}]'")
+    program("nvidia-ctk", "exit 0")
     assert said(tree, "options", PATH=path) == "--gpus=all"
     assert said(tree, "options", PATH=path, GPU="0") == ""
-    (programs / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n")  # a driver that doesn't work
+    program("nvidia-smi", "exit 9")  # a driver that doesn't work
     assert said(tree, "options", PATH=path) == ""
+
+
+def test_an_address_with_a_password_is_refused(tree: Path) -> None:
+    done = host(tree, "options", MLFLOW_TRACKING_URI="http://me:secret@team:5000")
+    assert done.returncode == 2
+    assert "secret" not in done.stderr
+    assert "Change it, and give it as MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASS" in (
+        done.stderr
+    )
+
+
+def test_a_space_in_the_path_of_an_sqlite_store_is_refused(tree: Path) -> None:
+    done = host(tree, "artifacts", MLFLOW_TRACKING_URI=f"sqlite:///{tree}/mlflow.db")
+    assert done.returncode == 2
+    assert f"MLflow can't hand '{tree}/mlflow.db' to Docker: there is a space in it" in done.stderr
 
 
 def variables(tree: Path, **environment: str) -> dict[str, str | None]:

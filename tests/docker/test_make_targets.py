@@ -32,7 +32,7 @@ def test_a_model_trained_in_the_image_answers_there_about_pictures_outside_the_t
     person.environment |= {"TASK": "Mnist_B", "ARGS": SHORT}
     code, said = person.run("sh", "docker/run.sh", "train")
     assert code == 0, said
-    scans = person.home / "scans"
+    scans = person.home / "scans; touch pwned $(touch pwned) it's"
     person.run("mkdir", scans)
     person.run("chmod", "777", scans)
     scan = Image.new("L", (28, 28), 255)
@@ -44,6 +44,19 @@ def test_a_model_trained_in_the_image_answers_there_about_pictures_outside_the_t
     (line,) = (person.clone / "data/report/answers.jsonl").read_text().splitlines()
     assert Path(json.loads(line)["input"]).name == "one.png"
     assert [path for path in person.not_owned() if path.parent != scans] == []
+    assert list(person.home.rglob("pwned")) == []
+
+    person.environment["ARGS"] = "output=/tmp/answers.jsonl"
+    code, said = person.run("sh", "docker/run.sh", "infer")
+    assert code == 1
+    assert "output=/tmp/answers.jsonl lies inside the container, which goes when the run" in said
+
+
+def test_with_a_server_the_pages_are_its_own(person: Person) -> None:
+    person.environment["MLFLOW_TRACKING_URI"] = "http://127.0.0.1:5000"
+    code, said = person.run("sh", "docker/run.sh", "ui")
+    assert code == 0
+    assert said.splitlines()[-1] == "http://127.0.0.1:5000"
 
 
 def test_an_input_that_is_not_there_is_told_before_anything_starts(installed: Person) -> None:
