@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -61,10 +62,13 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def person(tree: Path, image: str, empty_store: Path, tmp_path: Path) -> Iterator[Person]:
-    home = tmp_path / "home"
+def person(tree: Path, image: str, empty_store: Path) -> Iterator[Person]:
+    # Not under pytest's own folder: each session that begins shuts that to everybody else.
+    folder = Path(tempfile.mkdtemp(prefix="shackdoo-person-"))
+    folder.chmod(0o755)
+    home = folder / "home"
     clone = home / "shackdoo"
-    subprocess.run(["git", "clone", "--quiet", tree, clone], check=True)
+    subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", tree, clone], check=True)
     shutil.copyfile(empty_store, clone / "mlflow.db")
     with contextlib.closing(sqlite3.connect(clone / "mlflow.db")) as store, store:
         files = (f"{clone}/mlruns/0",)
@@ -72,7 +76,6 @@ def person(tree: Path, image: str, empty_store: Path, tmp_path: Path) -> Iterato
     for path in (home, *home.rglob("*")):
         if os.geteuid() == 0:
             os.chown(path, USER, USER, follow_symlinks=False)
-    _open_the_way(home)
     environment = {
         "HOME": str(home),
         "LOGNAME": "somebody",
@@ -82,13 +85,7 @@ def person(tree: Path, image: str, empty_store: Path, tmp_path: Path) -> Iterato
         "PYTHONWARNINGS": "ignore",
     }
     yield Person(home, clone, environment)
-
-
-def _open_the_way(home: Path) -> None:
-    """Let others than root come to a folder of the tests."""
-    for folder in home.parents:
-        if not folder.stat().st_mode & 0o001 and folder.owner() == "root":
-            folder.chmod(folder.stat().st_mode | 0o011)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
