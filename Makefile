@@ -9,6 +9,7 @@ export TASK ARGS INPUT
 BIN := .venv/bin
 STAMP := .venv/installed
 SERVED := $(BIN)/python scripts/with_server.py
+EXPORTED := $(SERVED) --export
 FAST := not slow and not docker and not postgres and not browser
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
 	--custom-compile-command "make lock" pyproject.toml $(ARGS)
@@ -43,11 +44,11 @@ docker-build:  ## build the image of this tree (GPU=0: without CUDA; BASE_IMAGE=
 
 docker-train: $(STAMP)  ## train TASK in the image: make docker-train TASK=Mnist_A ARGS="seed=1" (GPU=0)
 	@sh docker/build.sh --if-needed
-	@$(SERVED) sh docker/run.sh train
+	@$(EXPORTED) sh docker/run.sh train
 
 docker-infer: $(STAMP)  ## answer about INPUT in the image
 	@sh docker/build.sh --if-needed
-	@$(SERVED) sh docker/run.sh infer
+	@$(EXPORTED) sh docker/run.sh infer
 
 docker-ui:  ## show the runs from the image, on 127.0.0.1:8080 (UI_HOST, UI_PORT)
 	@sh docker/build.sh --if-needed

@@ -3,7 +3,8 @@
 #
 #   SERVER_HOST     the address that it is reached at; 127.0.0.1: from this machine alone
 #   SERVER_PORT     its port
-#   SERVER_NAMES    what users call it by beside localhost, divided by commas: lab,192.168.1.5
+#   SERVER_NAMES    what users call it by beside localhost and SERVER_HOST, divided by commas:
+#                   lab,192.168.1.5
 #   SERVER_PROJECT  what the names of its containers and volumes begin with
 #   SERVER_CONFIG   the folder of its passwords
 #   SERVER_COMPOSE  "docker compose" or "docker-compose" (found if there), or "none": docker alone
@@ -21,6 +22,7 @@ SERVER_IMAGE=$SERVER_PROJECT-server DATABASE_IMAGE=$SERVER_PROJECT-postgres
 MLFLOW=$SERVER_PROJECT-mlflow POSTGRES=$SERVER_PROJECT-postgres
 UP_SECONDS=300
 new_passwords=
+late= # the exit status of a signal that has to wait
 
 . docker/server_plain.sh
 
@@ -50,6 +52,17 @@ check_settings() {
     esac
     case $SERVER_PROJECT in
         '' | [!a-z0-9]* | *[!a-z0-9_-]*) fail "SERVER_PROJECT is '$SERVER_PROJECT'. It takes small letters, digits, - and _, and begins with a letter or a digit." ;;
+    esac
+}
+
+# The server refuses who calls it by a name that it does not know; its own address is one of them.
+add_own_name() {
+    case $SERVER_HOST in
+        0.0.0.0 | 127.0.0.1) return ;;
+    esac
+    case ,$SERVER_NAMES, in
+        *",$SERVER_HOST,"*) ;;
+        *) SERVER_NAMES=$SERVER_NAMES${SERVER_NAMES:+,}$SERVER_HOST ;;
     esac
 }
 
@@ -101,7 +114,7 @@ password_in() { # FILE: prints a new one if there is none, or if new ones are wa
     printf '%s' "${found:-$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')}"
 }
 
-write_login() { # FILE NAME PASSWORD
+write_login() { # FILE NAME PASSWORD: into FILE.new
     (
         umask 077
         {
@@ -110,7 +123,6 @@ write_login() { # FILE NAME PASSWORD
             echo "MLFLOW_TRACKING_USERNAME=$2"
             echo "MLFLOW_TRACKING_PASSWORD=$3"
         } >"$1.new"
-        mv "$1.new" "$1"
     )
 }
 
@@ -121,11 +133,20 @@ address() {
     esac
 }
 
-make_passwords() {
+# The files change after the server has taken what they say, so that they are never wrong. A signal
+# waits until then: what the server has taken must not be forgotten.
+make_accounts() {
+    trap 'late=130' INT
+    trap 'late=143' TERM HUP
     mkdir -p "$SERVER_CONFIG"
     client=$(password_in "$CLIENT") admin=$(password_in "$ADMIN")
     write_login "$CLIENT" shackdoo "$client"
     write_login "$ADMIN" admin "$admin"
+    set_accounts $new_passwords
+    mv "$CLIENT.new" "$CLIENT"
+    mv "$ADMIN.new" "$ADMIN"
+    exit_on_signals
+    [ -z "$late" ] || exit "$late"
 }
 
 set_accounts() { # [--reset]
@@ -183,9 +204,15 @@ wait_until_healthy() { # CONTAINER
     broken "$1 does not come up; its last words stand above."
 }
 
-take_back() { # what was started for nothing
-    status=$?
+exit_on_signals() {
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+}
+
+take_back() { # what was started for nothing, and passwords that were not taken
+    status=${late:-$?}
     trap - EXIT INT TERM HUP
+    rm -f "$CLIENT.new" "$ADMIN.new"
     [ "$was_up" ] || down_quietly
     exit "$status"
 }
@@ -197,6 +224,7 @@ up() {
         *) fail "server-up knows no '$1'. It takes --new-passwords alone." ;;
     esac
     check_settings
+    add_own_name
     check_engine
     find_compose
     build "$DATABASE_IMAGE" docker/postgres
@@ -204,13 +232,11 @@ up() {
     check_port
     was_up=$(state "$MLFLOW" '{{if .State.Running}}yes{{end}}')
     trap take_back EXIT
-    trap 'exit 130' INT
-    trap 'exit 143' TERM HUP
+    exit_on_signals
     for volume in database socket artifacts; do make_volume "$volume"; done
     start postgres
     wait_until_healthy "$POSTGRES"
-    make_passwords
-    set_accounts $new_passwords
+    make_accounts
     start mlflow
     wait_until_healthy "$MLFLOW"
     trap - EXIT INT TERM HUP
@@ -272,8 +298,7 @@ backup() {
     mkdir -p "$(dirname "$file")"
     part=$(mktemp "$file.XXXXXX")
     trap 'rm -f "$part"' EXIT
-    trap 'exit 130' INT
-    trap 'exit 143' TERM HUP
+    exit_on_signals
     beside_the_database "$DATABASE_IMAGE" backup.sh >"$part" ||
         broken "The backup failed; the reason stands above. Nothing was written."
     mv "$part" "$file"
@@ -298,8 +323,7 @@ restore() {
         fail "The server holds runs, models, users or artifacts already, and a backup is restored into an empty one only. Take another server (SERVER_PROJECT=name SERVER_PORT=5001 SERVER_CONFIG=folder), or remove what this one holds: make server-down ARGS=--volumes."
     [ "$status" = 0 ] || broken "The server could not be looked at; the reason stands above."
     trap 'docker start "$MLFLOW" >/dev/null' EXIT # however this ends
-    trap 'exit 130' INT
-    trap 'exit 143' TERM HUP
+    exit_on_signals
     docker stop "$MLFLOW" >/dev/null
     beside_the_database "$DATABASE_IMAGE" restore.sh <"$BACKUP" || status=$?
     [ "$status" != 0 ] || set_accounts --reset

@@ -86,8 +86,12 @@ def _named_root(named: str) -> Path:
     return root
 
 
-def load_dotenv(project: Project) -> None:
+def load_dotenv(project: Project, prefix: str = "") -> None:
     """Set the environment variables of the project's ``.env`` that aren't set already.
+
+    Args:
+        project: whose file.
+        prefix: what the names begin with that are set.
 
     Raises:
         ConfigError: if the file can't be read or has a line that is no ``NAME=value``.
@@ -108,5 +112,5 @@ def load_dotenv(project: Project) -> None:
                 f"{path}:{binding.original.line}: '{binding.original.string.strip()}' is no "
                 f"NAME=value."
             )
-        if binding.key and binding.value is not None:
+        if binding.key and binding.key.startswith(prefix) and binding.value is not None:
             os.environ.setdefault(binding.key, binding.value)

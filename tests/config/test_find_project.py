@@ -86,6 +86,16 @@ def test_dotenv_never_overrides(root: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert os.environ["CONFIG_TEST_NEW"] == "x y"
 
 
+def test_dotenv_of_some_names(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CONFIG_TEST_ONE", "OTHER_TEST_ONE"):
+        monkeypatch.setenv(name, "")  # so that it is restored afterwards
+        monkeypatch.delenv(name)
+    (root / ".env").write_text("CONFIG_TEST_ONE=1\nOTHER_TEST_ONE=1\n")
+    load_dotenv(Project(root, root), prefix="CONFIG_")
+    assert os.environ["CONFIG_TEST_ONE"] == "1"
+    assert "OTHER_TEST_ONE" not in os.environ
+
+
 def test_dotenv_with_a_bad_line(root: Path) -> None:
     (root / ".env").write_text("A_TEST=1\nthis is not = a 'line\n")
     with pytest.raises(ConfigError, match=r"\.env:2: 'this is not = a 'line' is no NAME=value"):

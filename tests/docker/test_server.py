@@ -165,6 +165,7 @@ def test_passwords_of_another_checkout_are_asked_for(server, tmp_path):
         f"make server-up ARGS=--new-passwords. Another server beside it takes SERVER_PROJECT=name "
         f"SERVER_PORT=5001.\n" in done.stderr
     )
+    assert list(tmp_path.iterdir()) == []  # passwords that the server did not take
     assert post(server, SEARCH, {"max_results": 1}).status_code == 200  # it goes on
 
 
@@ -185,6 +186,26 @@ def test_names_are_added_and_pages_of_theirs_may_ask(server):
         assert answer.status_code == 200, host
     other = "http://evil.example"
     assert post(server, SEARCH, {"max_results": 1}, Origin=other).status_code == 403
+
+
+@pytest.mark.parametrize("engine", ["none", "compose"])
+def test_it_answers_at_the_address_that_it_tells(second, engine):
+    if engine == "compose":
+        second.compose = find_compose() or pytest.skip(
+            "no compose (Debian: apt-get install --no-install-recommends docker-compose)"
+        )
+    done = second.run("up", SERVER_HOST="127.0.0.2")
+    assert done.returncode == 0, done.stderr
+    login = second.login()
+    address, name, password = (
+        login[f"MLFLOW_TRACKING_{x}"] for x in ("URI", "USERNAME", "PASSWORD")
+    )
+    assert address == f"http://127.0.0.2:{second.port}"
+    assert f"The tracking server is up: {address}\n" in done.stderr
+    answer = requests.post(
+        f"{address}/{SEARCH}", json={"max_results": 1}, auth=(name, password), timeout=30
+    )
+    assert answer.status_code == 200, answer.text
 
 
 def test_it_comes_back_after_a_crash_of_either(server):

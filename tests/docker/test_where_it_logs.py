@@ -39,7 +39,7 @@ def test_make_uses_the_shared_server_when_it_is_up_and_sqlite_otherwise(
     person: Person, server: SharedServer
 ) -> None:
     person.environment |= {"SERVER_CONFIG": str(server.config), "ARGS": FETCH, "TASK": "Mnist_B"}
-    command = ["python", "scripts/with_server.py", "sh", "docker/run.sh", "train"]
+    command = ["python", "scripts/with_server.py", "--export", "sh", "docker/run.sh", "train"]
     person.run("ln", "-s", BIN.parent, ".venv")
     code, said = person.run(*command)
     assert code == 0, said

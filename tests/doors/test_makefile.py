@@ -43,6 +43,12 @@ def test_infer_passes_input_and_overrides_on(root):
     assert said.splitlines()[-1] == command
 
 
+@pytest.mark.parametrize("what", ["train", "infer"])
+def test_runs_in_the_image_get_the_store_in_their_environment(root, what):
+    said = make(root, "--dry-run", f"docker-{what}")
+    assert said.splitlines()[-1] == f"{SERVED} --export sh docker/run.sh {what}"
+
+
 def test_train_and_test_make_the_environment_first(checkout):
     for target in ("train", "test"):
         said = make(checkout, "--dry-run", target).splitlines()

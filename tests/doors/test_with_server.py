@@ -46,28 +46,46 @@ def login(tmp_path):
 
 
 @pytest.fixture
-def printed(checkout, tmp_path):
-    """Run a command that prints its tracking variables; return them and what was said."""
+def run(checkout, tmp_path):
+    """Run a command that prints its tracking variables; return what came of it."""
 
-    def run(*arguments, **variables):
+    def run(*arguments, export=False, **variables):
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "ARGS"))}
-        done = subprocess.run(
-            [
-                sys.executable,
-                checkout / "scripts/with_server.py",
-                sys.executable,
-                "-c",
-                PRINT,
-                *arguments,
-            ],
+        script = [checkout / "scripts/with_server.py", *(["--export"] if export else [])]
+        return subprocess.run(
+            [sys.executable, *script, sys.executable, "-c", PRINT, *arguments],
             env={**kept, "SERVER_CONFIG": str(tmp_path), **variables},
             capture_output=True,
             text=True,
         )
+
+    return run
+
+
+@pytest.fixture
+def printed(run):
+    """Run the command; return its tracking variables and what was said."""
+
+    def printed(*arguments, **settings):
+        done = run(*arguments, **settings)
         assert done.returncode == 0, done.stderr
         return eval(done.stdout), done.stderr
 
-    return run
+    return printed
+
+
+@pytest.fixture
+def written(checkout):
+    """Write files of a user's own into the checkout; they go with the test."""
+    files = []
+
+    def write(name, text):
+        files.append(checkout / name)
+        files[-1].write_text(text)
+
+    yield write
+    for file in files:
+        file.unlink()
 
 
 def test_a_server_that_is_up_is_used(printed, login, address):
@@ -117,11 +135,124 @@ def test_a_store_that_is_named_by_a_variable_wins(printed, login, address):
     assert printed(**own) == (own, "")
 
 
-def test_a_store_that_is_named_in_dotenv_wins(printed, login, address, checkout):
+def test_a_store_that_is_named_in_dotenv_wins(printed, login, address, written):
     login(address)
-    file = checkout / ".env"
-    file.write_text("MLFLOW_TRACKING_URI=sqlite:////tmp/x.db\n")
-    try:
-        assert printed() == ({}, "")  # the command itself reads it
-    finally:
-        file.unlink()
+    written(".env", "MLFLOW_TRACKING_URI=sqlite:////tmp/x.db\n")
+    assert printed() == ({}, "")  # the command itself reads it
+
+
+def test_a_store_of_dotenv_is_exported_with_its_login(printed, login, address, written):
+    login(address)
+    own = {
+        "MLFLOW_TRACKING_URI": "http://lab.example:5000",
+        "MLFLOW_TRACKING_USERNAME": "me",
+        "MLFLOW_TRACKING_PASSWORD": "mine",
+    }
+    written(".env", "".join(f"{name}={value}\n" for name, value in own.items()))
+    variables, said = printed(export=True)
+    assert variables == own
+    assert said == "tracking store: http://lab.example:5000 (of .env)\n"
+
+
+def test_other_variables_of_dotenv_are_not_exported(checkout, written):
+    written(".env", "OTHER=1\n")
+    program = "import os; print(os.environ.get('OTHER'))"
+    script = checkout / "scripts/with_server.py"
+    done = subprocess.run(
+        [sys.executable, script, "--export", sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "None\n", done.stderr
+
+
+def test_a_relative_store_of_dotenv_is_the_projects_own(printed, written, checkout):
+    written(".env", "MLFLOW_TRACKING_URI=sqlite:///x.db\n")
+    variables, _ = printed(export=True)
+    assert variables == {"MLFLOW_TRACKING_URI": f"sqlite:///{checkout}/x.db"}
+
+
+def test_a_variable_wins_over_dotenv_when_it_is_exported(printed, written):
+    written(".env", "MLFLOW_TRACKING_URI=sqlite:////tmp/x.db\n")
+    own = {"MLFLOW_TRACKING_URI": "http://lab.example:5000"}
+    assert printed(export=True, **own) == (own, "")
+
+
+def test_a_store_of_the_configuration_is_exported_and_wins(printed, login, address, written):
+    login(address)
+    written("conf/local/default.yaml", "tracking:\n  uri: http://lab.example:5000\n")
+    expected = (
+        {"MLFLOW_TRACKING_URI": "http://lab.example:5000"},
+        "tracking store: http://lab.example:5000 (of tracking.uri in conf)\n",
+    )
+    assert printed(export=True) == expected
+    # As without the image: what the configuration says wins over the environment.
+    assert printed(export=True, MLFLOW_TRACKING_URI="http://other.example:5000") == expected
+
+
+def test_without_a_store_the_server_is_exported(printed, login, address):
+    login(address)
+    variables, said = printed(export=True)
+    assert variables["MLFLOW_TRACKING_URI"] == address
+    assert said == f"tracking server: {address} (of make server-up)\n"
+
+
+def test_a_store_that_only_a_run_can_look_up_is_refused(run, written):
+    written("conf/local/default.yaml", "tracking:\n  uri: ${oc.env:STORE}\n")
+    done = run(export=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: tracking.uri is '${oc.env:STORE}', which only a run can look up. "
+        "Set MLFLOW_TRACKING_URI and leave tracking.uri out.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["tracking.uri=http://u:secret@h", "seed=1 ++tracking.uri=x", "'tracking.uri=a b'"]
+)
+def test_a_store_in_args_is_refused_where_it_would_be_ignored(run, text):
+    done = run(export=True, ARGS=text)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: tracking.uri=… can't be given to a run in the image, since `mlflow run` opens it "
+        "first. Set MLFLOW_TRACKING_URI.\n"
+    )
+
+
+@pytest.mark.parametrize("place", ["environment", ".env", "conf/local/default.yaml", "server.env"])
+def test_a_password_in_the_address_is_refused(run, written, login, address, place):
+    uri = (
+        address.replace("//", "//shackdoo:right@")
+        if place == "server.env"
+        else ("http://me:right@lab.example:5000")
+    )
+    variables = {}
+    if place == "environment":
+        variables = {"MLFLOW_TRACKING_URI": uri}
+    elif place == "server.env":
+        login(uri)
+    else:
+        texts = {".env": f"MLFLOW_TRACKING_URI={uri}\n"}
+        written(place, texts.get(place, f"tracking: {{uri: '{uri}'}}\n"))
+    done = run(export=True, **variables)
+    assert (done.returncode, done.stdout) == (2, "")
+    shown = address if place == "server.env" else "http://lab.example:5000"
+    assert done.stderr.splitlines()[-1] == (
+        f"error: The address of the tracking store {shown} has a user and a password in it, which "
+        f"MLflow prints. Put them into MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
+    )
+    assert "right" not in done.stderr
+
+
+def test_a_database_with_a_password_in_its_address_is_refused(run):
+    done = run(export=True, MLFLOW_TRACKING_URI="postgresql://me:right@db.example/mlflow")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: The address of the tracking store postgresql://db.example/mlflow has a user and a "
+        "password in it, which MLflow prints. Name a tracking server that uses this database.\n"
+    )
+
+
+def test_an_sqlite_file_with_an_at_sign_in_its_name_is_no_password(printed):
+    own = {"MLFLOW_TRACKING_URI": "sqlite:////tmp/a:b@c.db"}
+    assert printed(export=True, **own) == (own, "")
