@@ -185,10 +185,13 @@ start() { # SERVICE
     rm "$log"
 }
 
-remove() { # CONTAINER
-    [ -n "$(state "$1" .)" ] || return 0
-    docker stop -t 60 "$1" >/dev/null
-    docker rm --force "$1" >/dev/null
+remove() { # CONTAINER; the engine refuses for a moment while it is just being started
+    for _ in 1 2 3 4 5; do
+        [ -n "$(state "$1" .)" ] || return 0
+        docker stop -t 60 "$1" >/dev/null 2>&1 || true
+        reason=$(docker rm --force "$1" 2>&1 >/dev/null) || sleep 1
+    done
+    [ -z "$(state "$1" .)" ] || broken "The container $1 can't be removed: $reason"
 }
 
 wait_until_healthy() { # CONTAINER
