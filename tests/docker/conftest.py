@@ -51,16 +51,6 @@ def image(tree: Path) -> str:
     return IMAGE
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An SQLite store with its tables; making them takes seconds, copying does not."""
-    from mlflow import MlflowClient
-
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
 def person(tree: Path, image: str, empty_store: Path) -> Iterator[Person]:
     # Not under pytest's own folder: each session that begins shuts that to everybody else.

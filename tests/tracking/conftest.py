@@ -14,16 +14,6 @@ from shackdoo.tracking.journal import Header, JournalTracker, now_ms
 from shackdoo.tracking.state import make_run_folder, new_run_uid
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An SQLite store with its tables; making them takes seconds, copying does not."""
-    from mlflow import MlflowClient
-
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
 def store_uri(empty_store: Path, tmp_path: Path) -> str:
     """An empty SQLite store of the test's own."""
