@@ -20,7 +20,7 @@ import numpy as np
 
 from shackdoo.errors import RunError
 
-FORMAT = b"shackdoo-checkpoint-1"
+FORMAT = b"shackdoo-checkpoint-1 "
 DIGEST = 64  # hexadecimal digits
 META = "meta"
 ARRAY = "a/"  # before the name of an array in the archive
@@ -76,7 +76,7 @@ def write_checkpoint(path: Path, snapshot: Snapshot) -> None:
     try:
         with part.open("wb") as file:
             os.fchmod(file.fileno(), 0o600)
-            file.write(b"%s %s\n" % (FORMAT, hashlib.sha256(payload).hexdigest().encode()))
+            file.write(b"%s%s\n" % (FORMAT, hashlib.sha256(payload).hexdigest().encode()))
             file.write(payload)
             file.flush()
             os.fsync(file.fileno())
@@ -98,7 +98,7 @@ def read_checkpoint(path: Path) -> Snapshot:
     except OSError as error:
         raise DamagedError(f"it can't be read: {error.strerror}") from None
     head, _, payload = content.partition(b"\n")
-    if head[: len(FORMAT)] != FORMAT or len(head) != len(FORMAT) + 1 + DIGEST:
+    if head[: len(FORMAT)] != FORMAT or len(head) != len(FORMAT) + DIGEST:
         raise DamagedError("its first line is not that of a checkpoint of this version")
     if hashlib.sha256(payload).hexdigest().encode() != head[-DIGEST:]:
         raise DamagedError("its content does not match its checksum")

@@ -165,6 +165,9 @@ def set_callback_states(
             f"{len(callbacks)}."
         )
     for callback, state in zip(callbacks, states, strict=True):
+        if "monitor_op" not in state and getattr(callback, "monitor_op", callback) is None:
+            # Keras finds out late what is better, and turns the sign of min_delta while at it.
+            callback._set_monitor_op()
         vars(callback).update(state)
 
 

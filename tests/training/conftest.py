@@ -32,3 +32,8 @@ class Notes:
 @pytest.fixture
 def notes() -> Notes:
     return Notes()
+
+
+@pytest.fixture
+def make_notes() -> type[Notes]:
+    return Notes
