@@ -5,9 +5,6 @@ An adapter of Keras: import it where it is needed.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ from shackdoo.catalog.inputs.batch import together
 from shackdoo.errors import RequestError, RunError
 from shackdoo.task import Task
 from shackdoo.training.answers import Answers
+from shackdoo.training.build import keras_file
 from shackdoo.training.dataset import leaves, map_arrays
 
 TOLD = 10  # refused inputs that a message names
@@ -54,7 +52,7 @@ class Predictor:
             RunError: if it can't be loaded so.
         """
         try:
-            with _named(path) as file:
+            with keras_file(path) as file:
                 model = keras.saving.load_model(file, compile=False, safe_mode=True)
         except Exception as error:  # whatever a damaged or foreign file makes Keras raise
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -184,15 +182,6 @@ def _misfit(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> str:
     takes = " x ".join("any" if size is None else str(size) for size in wanted)
     found = " x ".join(map(str, shape)) or "a single number"
     return f"its shape is {found}; the model takes {takes}"
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[Path]:
-    """Give the file under a name that ends in ``.keras``, which is what Keras goes by."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.keras"
-        file.symlink_to(path.absolute())
-        yield file
 
 
 def _taken(inputs: Any, rows: slice) -> Any:

@@ -111,9 +111,6 @@ def _sentence(
 
 _REFUSALS = {
     "invalid_key": "the key {name} is no text; put it in quotes.",
-    "none_required": (
-        "{name} is '{value}', but this version of shackdoo has no such thing; leave it null."
-    ),
 }
 
 

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import copy
 import importlib
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shackdoo.errors import RunError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import keras
 
     from shackdoo.config.schema import OptimizerSpec, TargetSpec
@@ -56,6 +57,15 @@ def load(dotted: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
+@contextmanager
+def keras_file(path: Path) -> Iterator[Path]:
+    """Give the file under a name that ends in ``.keras``, which is what Keras goes by."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.keras"
+        file.symlink_to(path.absolute())
+        yield file
+
+
 def load_weights(model: keras.Model, path: Path) -> None:
     """Give a model the weights of a ``.keras`` file.
 
@@ -63,7 +73,8 @@ def load_weights(model: keras.Model, path: Path) -> None:
         RunError: if the file is of a model with other layers or shapes.
     """
     try:
-        model.load_weights(path)
+        with keras_file(path) as file:
+            model.load_weights(file)
     except ValueError as error:
         reason = " ".join(str(error).split())[:300]
         raise RunError(

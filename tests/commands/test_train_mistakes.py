@@ -134,7 +134,8 @@ OVERRIDES = {
     "malformed store": ([TASK, "tracking.uri=htp://x"], r"begins with 'htp:'.*'http'\?"),
     "file store": ([TASK, "tracking.uri=file:./mlruns"], r"a folder of files, which MLflow no"),
     "flows out of order": ([TASK, "flows=[run]"], r"flows is \['run'\], but must be the first"),
-    "what is not there yet": ([TASK, "resume=auto"], r"resume is 'auto', but this version of"),
+    "a run to be resumed": ([TASK, "resume=abc"], r"resume is 'abc', but must be 'auto'"),
+    "weights of no run": ([TASK, "init_from=abcd"], r"'init_from=abcd': No run 'abcd' on this mac"),
     "an option that is none": ([TASK, "--epochs=3"], r"No option '--epochs=3' of `shackdoo train`"),
     "overrides that can't be split": (["overrides=task='Mnist_B"], r"can't be split into words"),
     "an override that can't be read": ([TASK, "seed=[1"], r"seed=\[1' can't be read"),
@@ -254,7 +255,7 @@ def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trian"]) == 2
     told = capsys.readouterr().err
     assert "No command 'trian'. Did you mean 'train'? Known: doctor, export, infer, " in told
-    assert "register, report, runs, sync, train, ui." in told
+    assert "register, report, resume, runs, sync, train, ui." in told
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ ON_THE_COMMAND_LINE = {
     ),
     "flows empty": (["flows=[]"], "flows is [], but must be something that isn't empty."),
     "flows unknown": (["flows=[fetch]"], "flows.0 is 'fetch', but must be 'fetch_data', 'prepro"),
-    "resume": (["resume=auto"], "resume is 'auto', but this version of shackdoo has no such thing"),
+    "resume": (["resume=abc"], "resume is 'abc', but must be 'auto'."),
     "register": (["register=a/b"], "register is 'a/b', but must be NAME or NAME@ALIAS (digits@"),
     "layer": (["catalog.mnist.layer=rw"], "catalog.mnist.layer is 'rw', but must be 'raw', 'inter"),
     "digest": (

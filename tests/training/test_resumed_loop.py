@@ -18,7 +18,7 @@ STEPS = 9
 TIMINGS = {"epoch_seconds", "examples_per_second"}
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """Stands for whatever ends a process."""
 
 
@@ -138,8 +138,8 @@ def stop_after(notes: Any, loop: Any, steps: int, ask: bool) -> None:
         left[0] -= 1
         if left[0] == 0:
             if not ask:
-                raise Stopped
-            assert loop.checkpoints.interrupt(Stopped())
+                raise StoppedError
+            assert loop.checkpoints.interrupt(StoppedError())
 
     notes.advanced = advanced
     loop._chunk_length = lambda before: 1  # so that it can be stopped after any step
@@ -156,7 +156,7 @@ def test_the_bits_are_those_of_a_training_that_was_never_stopped(
         notes = make_notes()
         training = Training(case, folder, notes)
         stop_after(notes, training.loop, steps, ask)
-        with pytest.raises(Stopped):
+        with pytest.raises(StoppedError):
             training.ended()
     notes = make_notes()
     resumed = Training(case, folder, notes).ended()
@@ -174,10 +174,10 @@ def test_stopped_between_the_last_step_of_an_epoch_and_its_validation(
     training = Training(case, tmp_path, notes, seconds=1000)  # the boundary is kept all the same
 
     def fails(split: Split) -> Never:
-        raise Stopped
+        raise StoppedError
 
     training.loop.evaluate = fails  # type: ignore[method-assign]
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         training.ended()
     notes = make_notes()
     assert Training(case, tmp_path, notes).ended() == whole
@@ -198,7 +198,7 @@ def test_xla_and_long_chunks(tmp_path: Path, make_notes: Callable[[], Any]) -> N
     notes = make_notes()
     training = Training(case, tmp_path, notes, xla=True)
     stop_after(notes, training.loop, 12, True)
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         training.ended()
     assert Training(case, tmp_path, make_notes(), xla=True).ended() == whole
 
