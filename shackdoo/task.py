@@ -21,6 +21,7 @@ from shackdoo.training.answers import (
     reading_of,
 )
 from shackdoo.training.dataset import Dataset, Split, hold_out
+from shackdoo.training.devices import placement
 from shackdoo.training.findings import (
     Part,
     class_count,
@@ -119,7 +120,8 @@ class Task:
     def run(self, dataset: Dataset, observer: Observer) -> Result:
         """Build, train and evaluate a model; the test split is used once, at the end."""
         options = self.loop_options()
-        model = self.compile_model(self._built_model(), options.total_steps(len(dataset.train)))
+        with placement(self.config.strategy):
+            model = self.compile_model(self._built_model(), options.total_steps(len(dataset.train)))
         loop = self.loop(model, options, observer)
         history = self.train(loop, dataset)
         test = loop.evaluate(dataset.test) if dataset.test is not None else None

@@ -102,7 +102,11 @@ class Recording:
             config=checked.composed.values,
             config_digest=config_digest(checked.composed.values),
             data=self.data_read(),
-            determinism={**config.determinism.model_dump(), "xla": config.strategy.xla},
+            determinism={
+                **config.determinism.model_dump(),
+                "strategy": config.strategy.name,
+                "xla": config.strategy.xla,
+            },
             seed=config.seed,
             sources=unfiled(sources),
             classes=source_digests(sources),
@@ -192,6 +196,10 @@ class Recording:
         """Put on record with how many threads TensorFlow computes."""
         self._manifest["determinism"]["threads_used"] = threads
         self.lap("import")
+
+    def devices(self, number: int) -> None:
+        """Put on record how many devices share each batch."""
+        self._manifest["determinism"]["devices_used"] = number
 
     def data(self, dataset: Dataset) -> None:
         """Put shapes and types of the data on record."""

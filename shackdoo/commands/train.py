@@ -14,6 +14,7 @@ from shackdoo.commands.left_containers import stop_left_containers
 from shackdoo.config.project import Project, find_project, load_dotenv
 from shackdoo.config.quoting import quoted
 from shackdoo.errors import RequestError
+from shackdoo.training.devices import make_devices
 
 if TYPE_CHECKING:
     from shackdoo.commands.checking import Checked
@@ -190,6 +191,7 @@ def run_flows(checked: Checked, recording: Recording) -> Result | None:
 
         cache = checked.project.state_dir() / "xla"
         recording.started(start_tensorflow(config.determinism, config.gpu, config.seed, cache))
+        recording.devices(make_devices(config.strategy))
     raw = task.fetch_data()
     recording.lap("fetch_data")
     if "preprocessing_train" not in config.flows:

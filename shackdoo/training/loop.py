@@ -20,8 +20,9 @@ import tensorflow as tf
 
 from shackdoo.errors import RunError
 from shackdoo.training.dataset import Split
+from shackdoo.training.mirrored import programs_for
 from shackdoo.training.order import epoch_order, step_seeds
-from shackdoo.training.programs import Augment, Programs
+from shackdoo.training.programs import Augment
 
 Logs = dict[str, float]
 
@@ -118,7 +119,7 @@ class Loop:
         self.options = options
         self.observer = observer
         self.callbacks = list(callbacks)
-        self._programs = Programs(model, augment, options.xla, observer.notice)
+        self._programs = programs_for(model, augment, options, observer.notice)
         self._chunk = 1
 
     @property
