@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Step = Callable[[Any], Any]
 
 SEED_STATE = "seed_generator_state"  # how Keras names the variable of a generator
-_APART = 2**32  # beyond every seed that Keras draws for a generator
+_APART = 10**9  # Keras draws the seed of a generator up to here, and takes seeds modulo 2**31 - 2
 _MEANS = ("sum_over_batch_size", "mean")  # reductions whose shares add up to that of a batch
 
 
@@ -76,6 +76,7 @@ class MirroredPrograms(Programs):
     def _build_state(self, batches: Any) -> None:
         with self._strategy.scope():
             super()._build_state(batches)
+        _check_variables(self._model)
 
     def _one_step(self, batch: Any) -> None:
         self._run(self._own_draws(self._model.train_step), self._model.train_step, batch)
@@ -116,11 +117,12 @@ class MirroredPrograms(Programs):
 
         def drawing(batch: Any) -> None:
             device = tf.distribute.get_replica_context().replica_id_in_sync_group
+            apart = tf.stack([tf.cast(device, tf.int64) * _APART, 0])  # states are int64
             for state in states:
-                state.assign_add([device * _APART, 0])
+                state.assign_add(apart)
             step(batch)
             for state in states:
-                state.assign_sub([device * _APART, 0])
+                state.assign_sub(apart)
 
         return drawing
 
@@ -166,6 +168,17 @@ def _check_sums(model: keras.Model) -> None:
                 f"The loss '{loss.name}' has reduction={reduction!r}, by which the losses of the "
                 f"devices' shares don't add up to that of a batch. Use "
                 f"reduction='sum_over_batch_size', or train on one device (strategy=single)."
+            )
+
+
+def _check_variables(model: keras.Model) -> None:
+    """Refuse a variable that all devices would change at once."""
+    for variable in (*model.variables, *model.optimizer.variables, *model.metrics_variables):
+        if not isinstance(variable.value, tf.distribute.DistributedValues):
+            raise RunError(
+                f"The variable '{variable.path}' was made outside of the strategy, so the devices "
+                f"have no copy of it. Make optimizer and metrics in compile_model() or metrics() "
+                f"of the task: strategy=mirrored calls them in the right place."
             )
 
 
