@@ -29,6 +29,7 @@ Trains a task and records the run.
   optimizer=NAME         {optimizers}
   optimizer/schedule=NAME  {schedules}
   callbacks=[NAME,…]     {callbacks}
+  strategy=NAME          {strategies}
   debug=quick            a few batches, no record
   tracking=off           no record
   register=NAME@ALIAS    puts the model into the model registry: register=digits@champion
@@ -215,4 +216,5 @@ def _help(project: Project) -> str:
         optimizers=options("optimizer"),
         schedules=options("optimizer/schedule"),
         callbacks=options("callbacks"),
+        strategies=options("strategy"),
     )
