@@ -21,6 +21,7 @@ from shackdoo.training.answers import (
     reading_of,
 )
 from shackdoo.training.dataset import Dataset, Split, hold_out
+from shackdoo.training.devices import placement
 from shackdoo.training.findings import (
     Part,
     class_count,
@@ -149,7 +150,8 @@ class Task:
             training: what it begins with and where its state is kept; None for nothing and nowhere.
         """
         options = self.loop_options()
-        model = self.compile_model(self._built_model(), options.total_steps(len(dataset.train)))
+        with placement(self.config.strategy):
+            model = self.compile_model(self._built_model(), options.total_steps(len(dataset.train)))
         loop = self.loop(model, options, observer)
         if training is not None:
             training.prepare(loop)

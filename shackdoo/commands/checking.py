@@ -17,6 +17,7 @@ from shackdoo.config.targets import check_targets
 from shackdoo.errors import ConfigError, RequestError, TaskError, did_you_mean
 from shackdoo.provenance.secrets import Redactor
 from shackdoo.task import Task
+from shackdoo.training.devices import BATCH_SIZES, unshared_argument, unshared_batch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,6 +104,7 @@ def check(composed: Composed, project: Project, data: bool = True) -> Checked:
         catalog.check([config.task.data])
     with _placed(composed):
         task.check()
+    _check_sharing(composed, task)
     _check_register(composed)
     if config.init_from is None:
         return Checked(composed, task, catalog, project)
@@ -138,6 +140,24 @@ def _placed(composed: Composed, key: str | None = None) -> Iterator[None]:
         if about is None:
             raise
         raise type(error)(f"{composed.place(tuple(about.split('.')))}: {error}") from None
+
+
+def _check_sharing(composed: Composed, task: Task) -> None:
+    """See that several devices can share batches and update, as far as that is known by now.
+
+    Raises:
+        ConfigError: if not.
+    """
+    strategy = composed.config.strategy
+    if strategy.name == "single":
+        return
+    refused = unshared_argument(composed.config.optimizer.arguments)
+    if refused:
+        raise ConfigError(f"{composed.place(('optimizer', refused[0]))}: {refused[1]}")
+    for name in BATCH_SIZES:
+        why = unshared_batch(name, getattr(task.parameters, name), strategy.devices or 1)
+        if why:
+            raise ConfigError(f"{composed.place(('task', 'parameters', name))}: {why}")
 
 
 def _check_register(composed: Composed) -> None:

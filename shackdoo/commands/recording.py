@@ -275,6 +275,10 @@ class Recording:
         self._manifest["determinism"]["threads_used"] = threads
         self.lap("import")
 
+    def devices(self, number: int) -> None:
+        """Put on record how many devices share each batch."""
+        self._manifest["determinism"]["devices_used"] = number
+
     def data(self, dataset: Dataset) -> None:
         """Put shapes and types of the data on record."""
         self.lap("preprocessing_train")
@@ -463,7 +467,11 @@ def captured(checked: Checked, uid: str, data: Mapping[str, Any]) -> dict[str, A
         config=checked.composed.values,
         config_digest=config_digest(checked.composed.values),
         data=data,
-        determinism={**config.determinism.model_dump(), "xla": config.strategy.xla},
+        determinism={
+            **config.determinism.model_dump(),
+            "strategy": config.strategy.name,
+            "xla": config.strategy.xla,
+        },
         seed=config.seed,
         sources=unfiled(sources),
         classes=source_digests(sources),

@@ -14,6 +14,7 @@ from shackdoo.commands.left_containers import stop_left_containers
 from shackdoo.config.project import Project, find_project, load_dotenv
 from shackdoo.config.quoting import quoted
 from shackdoo.errors import RequestError
+from shackdoo.training.devices import make_devices
 
 if TYPE_CHECKING:
     from shackdoo.commands.checking import Checked
@@ -29,6 +30,7 @@ Trains a task and records the run.
   optimizer=NAME         {optimizers}
   optimizer/schedule=NAME  {schedules}
   callbacks=[NAME,…]     {callbacks}
+  strategy=NAME          {strategies}
   debug=quick            a few batches, no record
   tracking=off           no record
   register=NAME@ALIAS    puts the model into the model registry: register=digits@champion
@@ -202,6 +204,7 @@ def run_flows(checked: Checked, recording: Recording) -> Result | None:
 
         cache, determinism = checked.project.state_dir() / "xla", recording.determinism()
         recording.started(start_tensorflow(determinism, config.gpu, config.seed, cache))
+        recording.devices(make_devices(config.strategy))
     raw = task.fetch_data()
     recording.lap("fetch_data")
     if "preprocessing_train" not in config.flows:
@@ -225,4 +228,5 @@ def _help(project: Project) -> str:
         optimizers=options("optimizer"),
         schedules=options("optimizer/schedule"),
         callbacks=options("callbacks"),
+        strategies=options("strategy"),
     )

@@ -21,6 +21,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveInt,
     StringConstraints,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -164,10 +165,18 @@ class GpuSpec(_Spec):
 
 
 class StrategySpec(_Spec):
-    """What the training runs on."""
+    """What the training runs on: one device, or several of one machine; null are all its GPUs."""
 
-    name: Literal["single"]
+    name: Literal["single", "mirrored"]
+    devices: PositiveInt | None
     xla: bool
+
+    @field_validator("devices")
+    @classmethod
+    def _one_if_single(cls, devices: int | None, known: ValidationInfo) -> int | None:
+        if known.data.get("name") == "single" and devices != 1:
+            raise ValueError("must be 1 with strategy=single; strategy=mirrored takes more")
+        return devices
 
 
 class BestSpec(_Spec):

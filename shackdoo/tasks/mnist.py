@@ -63,7 +63,7 @@ class Mnist_A(Task):
         x = pool_by_slices(x)
         x = layers.Flatten()(x)
         x = layers.Dense(self.parameters.dense_units, use_bias=False)(x)
-        x = layers.BatchNormalization(momentum=self.parameters.batch_norm_momentum)(x)
+        x = self.batch_norm(epsilon=1e-3)(x)
         x = layers.ReLU()(x)
         x = layers.Dropout(self.parameters.dropout)(x)
         return keras.Model(images, layers.Dense(CLASSES, name="logits")(x))
@@ -73,8 +73,19 @@ class Mnist_A(Task):
         from keras import layers
 
         x = layers.Conv2D(filters, size, strides, use_bias=False, kernel_initializer="he_normal")(x)
-        x = layers.BatchNormalization(momentum=self.parameters.batch_norm_momentum, epsilon=1e-5)(x)
-        return layers.ReLU()(x)
+        return layers.ReLU()(self.batch_norm(epsilon=1e-5)(x))
+
+    def batch_norm(self, epsilon: float) -> keras.layers.Layer:
+        """Return a batch normalization by the statistics of a whole batch, on several devices too.
+
+        Args:
+            epsilon: added to the variance.
+        """
+        from keras import layers
+
+        momentum = self.parameters.batch_norm_momentum
+        mirrored = self.config.strategy.name == "mirrored"
+        return layers.BatchNormalization(momentum=momentum, epsilon=epsilon, synchronized=mirrored)
 
     def loss(self) -> Any:
         """Return the cross-entropy of logits and class indices, with smoothed labels."""

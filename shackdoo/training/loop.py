@@ -25,8 +25,9 @@ from shackdoo.training import loop_state
 from shackdoo.training.checkpoint import Position, Snapshot
 from shackdoo.training.checkpoints import Checkpoints
 from shackdoo.training.dataset import Split
+from shackdoo.training.mirrored import programs_for
 from shackdoo.training.order import epoch_order, step_seeds
-from shackdoo.training.programs import Augment, Programs
+from shackdoo.training.programs import Augment
 
 Logs = dict[str, float]
 
@@ -127,7 +128,7 @@ class Loop:
         self.options = options
         self.observer = observer
         self.callbacks = list(callbacks)
-        self._programs = Programs(model, augment, options.xla, observer.notice)
+        self._programs = programs_for(model, augment, options, observer.notice)
         self.checkpoints = Checkpoints(None, math.inf, 1, observer.notice)
         self._chunk = 1
         self._history: dict[str, list[float]] = {}
