@@ -120,9 +120,11 @@ def train(experiment: Experiment | str | type[Task], *overrides: str, **values: 
             "An experiment that is composed already takes no overrides. Give them to compose()."
         )
     from shackdoo.commands.recording import Recording
+    from shackdoo.commands.resuming import stopped_before
     from shackdoo.commands.train import run_flows
 
-    with Recording(experiment.checked) as recording:
+    stopped = stopped_before(experiment.checked)
+    with Recording(experiment.checked, stopped) as recording:
         result = run_flows(experiment.checked, recording)
     if recording.exit_code == INTERRUPTED:
         raise KeyboardInterrupt

@@ -16,6 +16,7 @@ from shackdoo.errors import RequestError, ShackdooError, did_you_mean, listing
 
 COMMANDS = {
     "train": "train a task: shackdoo train task=Mnist_B [key=value …]",
+    "resume": "carry on a training that was stopped, to the bits it would have ended in",
     "infer": "answer about new inputs: shackdoo infer task=Mnist_B input=scans/ output=answers.csv",
     "runs": "show the runs: experiment > tag > run, with what differs and what is not shipped",
     "report": "make the page of a run, or of several compared",

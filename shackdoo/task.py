@@ -32,10 +32,13 @@ from shackdoo.training.picture import as_picture
 from shackdoo.training.scores import ClassScores, Scores, ValueScores
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import keras
 
     from shackdoo.catalog import Catalog
     from shackdoo.config.schema import Config
+    from shackdoo.training.checkpoints import Checkpoints
     from shackdoo.training.loop import Evaluation, Loop, LoopOptions, Observer
 
 
@@ -56,6 +59,27 @@ class Result:
     metrics: dict[str, float]
     test: Evaluation | None
     xla: bool | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training begins with, and where its state is kept.
+
+    Attributes:
+        checkpoints: where.
+        weights: a ``.keras`` file whose weights the model starts with, or None.
+    """
+
+    checkpoints: Checkpoints
+    weights: Path | None = None
+
+    def prepare(self, loop: Loop) -> None:
+        """Hand it to the loop, before it trains."""
+        loop.checkpoints = self.checkpoints
+        if self.weights is not None:
+            from shackdoo.training.build import load_weights
+
+            load_weights(loop.model, self.weights)
 
 
 class Task:
@@ -116,11 +140,19 @@ class Task:
         train, validation = hold_out(train, fraction, self.config.seed)
         return Dataset(train, validation, test)
 
-    def run(self, dataset: Dataset, observer: Observer) -> Result:
-        """Build, train and evaluate a model; the test split is used once, at the end."""
+    def run(self, dataset: Dataset, observer: Observer, training: Training | None = None) -> Result:
+        """Build, train and evaluate a model; the test split is used once, at the end.
+
+        Args:
+            dataset: what :meth:`preprocessing_train` returned.
+            observer: told how it goes.
+            training: what it begins with and where its state is kept; None for nothing and nowhere.
+        """
         options = self.loop_options()
         model = self.compile_model(self._built_model(), options.total_steps(len(dataset.train)))
         loop = self.loop(model, options, observer)
+        if training is not None:
+            training.prepare(loop)
         history = self.train(loop, dataset)
         test = loop.evaluate(dataset.test) if dataset.test is not None else None
         return Result(model, history, self.final_metrics(history, test), test, loop.xla)

@@ -19,8 +19,27 @@ from shackdoo.provenance.secrets import Redactor
 from shackdoo.task import Task
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from shackdoo.config.compose import Composed
     from shackdoo.config.project import Project
+
+
+@dataclass(frozen=True)
+class FirstWeights:
+    """Weights that a training starts with.
+
+    Attributes:
+        uid: of the run that has trained them.
+        mlflow_id: of it in its store, or None.
+        weights_sha256: their fingerprint, or None.
+        file: the ``.keras`` file.
+    """
+
+    uid: str
+    mlflow_id: str | None
+    weights_sha256: str | None
+    file: Path
 
 
 @dataclass(frozen=True)
@@ -33,6 +52,7 @@ class Checked:
         catalog: its data.
         project: where it runs.
         parent_uid: the run that this one is to be a part of, or None.
+        first_weights: of another run, which the training starts with, or None.
     """
 
     composed: Composed
@@ -40,6 +60,7 @@ class Checked:
     catalog: Catalog
     project: Project
     parent_uid: str | None = None
+    first_weights: FirstWeights | None = None
 
     def redactor(self) -> Redactor:
         """Return what hides the secrets of this run wherever it is recorded."""
@@ -83,7 +104,28 @@ def check(composed: Composed, project: Project, data: bool = True) -> Checked:
     with _placed(composed):
         task.check()
     _check_register(composed)
-    return Checked(composed, task, catalog, project)
+    if config.init_from is None:
+        return Checked(composed, task, catalog, project)
+    first = _first_weights(composed, project)
+    return Checked(composed.started_from(first.uid), task, catalog, project, None, first)
+
+
+def _first_weights(composed: Composed, project: Project) -> FirstWeights:
+    """Return the weights of the run that ``init_from`` names.
+
+    Raises:
+        ConfigError: if there is no such run, or it has no model.
+    """
+    from shackdoo.commands.run_lookup import WEIGHTS
+    from shackdoo.commands.trained_run import TrainedRuns
+
+    config = composed.config
+    runs = TrainedRuns(project, None)
+    try:
+        run = runs.any_task(str(config.init_from), config.task.name, config.best)
+    except RequestError as error:
+        raise ConfigError(f"{composed.place(('init_from',))}: {error}") from None
+    return FirstWeights(run.uid, run.mlflow_run_id, run.tags.get(WEIGHTS), runs.model(run).path)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -36,6 +36,7 @@ from shackdoo.tracking.tracker import Figure, Tracker
 
 if TYPE_CHECKING:
     from shackdoo.commands.checking import Checked
+    from shackdoo.commands.stopped import Stopped
     from shackdoo.config.project import Project
     from shackdoo.tracking.tracker import Status
 
@@ -115,22 +116,28 @@ class Place:
 
 
 def open_place(
-    checked: Checked, redactor: Redactor, notice: Callable[[str], None], kind: str = ""
+    checked: Checked,
+    redactor: Redactor,
+    notice: Callable[[str], None],
+    kind: str = "",
+    stopped: Stopped | None = None,
 ) -> Place:
-    """Return the place of a new run.
+    """Return the place of a run.
 
     Args:
         checked: the request.
         redactor: hides its secrets.
         notice: shows a line.
         kind: a word for the run's name, if it is not a training.
+        stopped: the run that goes on; None for a new one.
 
     Raises:
+        RequestError: if the run that is to go on is going on already.
         StoreError: if the store is misnamed, a folder can't be written, or tracking is required
             and the store doesn't answer.
     """
     config, project = checked.composed.config, checked.project
-    uid = new_run_uid()
+    uid = new_run_uid() if stopped is None else stopped.uid
     plain_tag = re.sub(r"[^\w.-]", "_", redactor.text(config.tag))
     name = "-".join(word for word in (plain_tag, kind, uid[:8]) if word)
     model = project.root / "data" / "model" / f"{name}.keras"
@@ -139,14 +146,16 @@ def open_place(
         _check_writable(folder)
     if not config.tracking.enabled:
         return Place(uid, MemoryTracker(), None, "nothing is recorded", 0.0, model, report)
-    # A run that `mlflow run` has opened is in the store that it names.
-    configured = None if JOINED in os.environ else config.tracking.uri
-    uri = resolve_uri(configured, project.root)
+    uri = _store_of(checked, stopped)
     if config.tracking.required:
         check_reachable(uri)
     others = find_trackers(config.tracking.also)
-    folder = make_run_folder(project.state_dir(), uid)
-    tracker: Tracker = JournalTracker(folder, _header(checked, redactor, uid, name, uri))
+    tracker: Tracker
+    if stopped is not None:
+        folder, tracker = stopped.folder, stopped.go_on()
+    else:
+        folder = make_run_folder(project.state_dir(), uid)
+        tracker = JournalTracker(folder, _header(checked, redactor, uid, name, uri))
     if others:
         identity = RunIdentity(
             uid, name, config.experiment, redactor.text(config.tag), config.task.name
@@ -154,6 +163,15 @@ def open_place(
         tracker = Tee(tracker, [_patient(each, identity, checked, notice) for each in others])
     wait = max(config.tracking.wait, JOINED_WAIT if JOINED in os.environ else 0.0)
     return Place(uid, tracker, folder, without_credentials(uri), wait, model, report)
+
+
+def _store_of(checked: Checked, stopped: Stopped | None) -> str:
+    """Return the address of the store that the run belongs into."""
+    if stopped is not None:
+        return str(stopped.header["tracking_uri"])
+    # A run that `mlflow run` has opened is in the store that it names.
+    configured = None if JOINED in os.environ else checked.composed.config.tracking.uri
+    return resolve_uri(configured, checked.project.root)
 
 
 def _patient(
@@ -165,6 +183,11 @@ def _patient(
 
 def close_joined_as_failed(project: Project, message: str) -> None:
     """Close the run that ``mlflow run`` has opened already, with the mistake as a tag."""
+    close_joined(project, {"shackdoo.error": message}, "FAILED")
+
+
+def close_joined(project: Project, tags: Mapping[str, str], status: Status) -> None:
+    """Close the run that ``mlflow run`` has opened already, in which nothing is trained."""
     uid = new_run_uid()
     folder = make_run_folder(project.state_dir(), uid)
     redactor = Redactor.of({}, {}, os.environ)
@@ -182,8 +205,8 @@ def close_joined_as_failed(project: Project, message: str) -> None:
         keep_days=None,
     )
     tracker = JournalTracker(folder, header)
-    tracker.tags({"shackdoo.error": redactor.text(message)})
-    tracker.end("FAILED")
+    tracker.tags({name: redactor.text(text) for name, text in tags.items()})
+    tracker.end(status)
     start_shipper(folder)
     wait_shipped(folder, JOINED_WAIT)
 

@@ -5,36 +5,50 @@ Here meet the parts that do not know each other: training, tracking, provenance,
 
 from __future__ import annotations
 
+import json
 import math
 import signal
 import sys
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
+from shackdoo.commands.last_word import LastWord
 from shackdoo.commands.model_code import ModelCode, keep_code
 from shackdoo.commands.record_place import open_place
 from shackdoo.commands.reporting import Reporting
 from shackdoo.commands.results import answer_types, fingerprints, print_result, save_model
+from shackdoo.commands.sending import Sending
+from shackdoo.commands.stopped import CHECKPOINTS, REQUEST
 from shackdoo.config.compose import as_yaml
 from shackdoo.config.record import config_digest, flatten
 from shackdoo.errors import ShackdooError
 from shackdoo.provenance.capture import capture, write_manifest
+from shackdoo.provenance.code import code_digests
 from shackdoo.provenance.git import git_diff, toplevel
 from shackdoo.provenance.source import class_sources, source_digests, unfiled
 from shackdoo.provenance.untracked import sort_untracked
+from shackdoo.task import Training
+from shackdoo.tracking.continued import Continued
 from shackdoo.tracking.tracker import Artifact, DataInput, Model
+from shackdoo.training.checkpoints import Checkpoints
 from shackdoo.training.dataset import leaves
 from shackdoo.training.progress import Progress
 
 if TYPE_CHECKING:
     from shackdoo.commands.checking import Checked
+    from shackdoo.commands.stopped import Stopped
+    from shackdoo.config.schema import DeterminismSpec
     from shackdoo.task import Result
     from shackdoo.tracking.system import SystemMetrics
     from shackdoo.training.dataset import Dataset
+
+
+BEFORE = "before it was resumed: "
 
 
 class Terminated(BaseException):
@@ -53,8 +67,10 @@ class Recording:
 
     KIND = ""  # of the run, if it is no training
 
-    def __init__(self, checked: Checked) -> None:
+    def __init__(self, checked: Checked, stopped: Stopped | None = None) -> None:
+        """Prepare to record ``checked``, as a new run, or as the rest of ``stopped``."""
         self.checked = checked
+        self.stopped = stopped
         self.exit_code = 0
         self.error: BaseException | None = None
         self._history: dict[str, list[float]] = {}
@@ -63,13 +79,19 @@ class Recording:
         self._progress = Progress(checked.task.parameters.epochs)
         self._lap = time.perf_counter()
         self._warned = False
+        self._began = time.monotonic()
+        self.last_word = LastWord(self._cut_short)
 
     # ── opening ──────────────────────────────────────────────────────────────────────────────
 
     def __enter__(self) -> Recording:
-        self._previous = signal.signal(signal.SIGTERM, _terminate)
-        self.place = open_place(self.checked, self._redactor, self.notice, self.KIND)
-        self._manifest = self._captured()
+        self._listen()
+        self.place = open_place(self.checked, self._redactor, self.notice, self.KIND, self.stopped)
+        self.checkpoints = self._checkpoints()
+        self.last_word.start()
+        self._manifest = captured(self.checked, self.place.uid, self.data_read())
+        if self.stopped is not None:
+            self._take_up(self.stopped)
         self._describe()
         self._code = self._kept_code()
         self._reporting = Reporting(self.checked, self._redactor, self.place, self.notice)
@@ -81,6 +103,42 @@ class Recording:
         self.lap("open")
         return self
 
+    def _listen(self) -> None:
+        """Let SIGTERM and Ctrl-C end the run in its own order."""
+        self.checkpoints = Checkpoints(None, math.inf, 1, self.notice)
+        self._previous = {
+            number: signal.signal(number, self._asked) for number in (signal.SIGTERM, signal.SIGINT)
+        }
+
+    def _asked(self, number: int, frame: FrameType | None) -> None:
+        """End the training at its next step, with its state kept; what is no training at once."""
+        why = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+        if not self.checkpoints.interrupt(why):
+            raise why
+
+    def _checkpoints(self) -> Checkpoints:
+        """Return where the training's state is kept; nowhere if nothing is recorded."""
+        wanted, folder = self.checked.composed.config.checkpoint, self.place.folder
+        if folder is None or wanted.seconds is None or self.KIND:
+            return self.checkpoints
+        sent = Sending(self.place.tracker, wanted.ship)
+        return Checkpoints(
+            folder / CHECKPOINTS, wanted.seconds, wanted.keep, self.notice, sent.written
+        )
+
+    def _take_up(self, stopped: Stopped) -> None:
+        """Go on where the record ends, and say that it was resumed."""
+        before = stopped.manifest
+        self._manifest["created"] = before["created"]
+        self._manifest["resumed"] = [
+            *before.get("resumed", []),
+            {
+                "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                "changes": [str(change) for change in stopped.changes],
+            },
+        ]
+        self._history = stopped.recorded.history()
+
     def _sampled(self) -> SystemMetrics | None:
         """Return the sampler of system metrics, started, if they are wanted."""
         seconds = self.checked.composed.config.tracking.system_metrics
@@ -88,32 +146,14 @@ class Recording:
             return None
         from shackdoo.tracking.system import SystemMetrics
 
-        sampler = SystemMetrics(self.place.tracker.metrics, seconds)
+        first = 0 if self.stopped is None else self.stopped.recorded.next_sample()
+        sampler = SystemMetrics(self.place.tracker.metrics, seconds, first)
         sampler.start()
         return sampler
 
-    def _captured(self) -> dict[str, Any]:
-        checked, config = self.checked, self.checked.composed.config
-        sources = class_sources(type(checked.task))
-        return capture(
-            run_uid=self.place.uid,
-            command=sys.argv,
-            overrides=checked.composed.overrides,
-            config=checked.composed.values,
-            config_digest=config_digest(checked.composed.values),
-            data=self.data_read(),
-            determinism={**config.determinism.model_dump(), "xla": config.strategy.xla},
-            seed=config.seed,
-            sources=unfiled(sources),
-            classes=source_digests(sources),
-            root=checked.project.root,
-            redactor=self._redactor,
-        )
-
     def data_read(self) -> dict[str, dict[str, Any]]:
         """Return path and digest of the data that the run begins with, by name."""
-        catalog, name = self.checked.catalog, self.checked.composed.config.task.data
-        return {name: {"path": str(catalog.path(name)), "sha256": catalog.digest(name)}}
+        return training_data(self.checked)
 
     def own_tags(self) -> dict[str, str]:
         """Return tags of this kind of run."""
@@ -132,14 +172,44 @@ class Recording:
                 "shackdoo.lineage": self.checked.lineage(),
                 "shackdoo.code": _code(self._manifest["code"]),
                 "shackdoo.config_digest": self._manifest["config_digest"],
+                **self._resumed_tags(),
+                **self._first_tags(),
                 **self.own_tags(),
             }
         )
+        self._keep_request()
         self._attach_text("config.yaml", as_yaml(values))
         self._attach_manifest()
         for name, entry in self._manifest["data"].items():
             tracker.attach(DataInput(name, entry["sha256"], entry["path"], "training"))
         self._attach_code()
+
+    def _keep_request(self) -> None:
+        """Keep on this disk how the run was asked for, secrets and all: it may be resumed."""
+        if not self.KIND:
+            asked = {"overrides": list(self.checked.composed.overrides)}
+            self.place.keep(REQUEST, json.dumps(asked).encode())
+
+    def _resumed_tags(self) -> dict[str, str]:
+        """Return what tells that the run was resumed, and with what changes."""
+        if self.stopped is None:
+            return {}
+        tags = {"shackdoo.resumes": str(self.stopped.recorded.resumes + 1)}
+        if error := self.stopped.recorded.tags.get("shackdoo.error"):
+            tags["shackdoo.error"] = f"{BEFORE}{error.removeprefix(BEFORE)}"
+        if self.stopped.changes:
+            changes = "; ".join(str(change) for change in self.stopped.changes)
+            tags["shackdoo.resumed_with_changes"] = self._redactor.text(changes)
+        return tags
+
+    def _first_tags(self) -> dict[str, str]:
+        """Return what links the run to the one whose weights it starts with."""
+        first = self.checked.first_weights
+        if first is None:
+            return {}
+        self._manifest["init_from"] = {"run": first.uid, "weights_sha256": first.weights_sha256}
+        tags = {"shackdoo.init_from": first.uid, "shackdoo.init_from_mlflow_run": first.mlflow_id}
+        return {name: value for name, value in tags.items() if value is not None}
 
     def _kept_code(self) -> ModelCode | None:
         """Return the code that the model will be logged with, if there will be one."""
@@ -188,6 +258,18 @@ class Recording:
         now = time.perf_counter()
         self._seconds[name], self._lap = now - self._lap, now
 
+    def determinism(self) -> DeterminismSpec:
+        """Return the switches; a run that goes on computes with as many threads as it began."""
+        wanted = self.checked.composed.config.determinism
+        if self.stopped is None or self.stopped.threads is None:
+            return wanted
+        return wanted.model_copy(update={"threads": self.stopped.threads})
+
+    def training(self) -> Training:
+        """Return where the training's state is kept, and what it begins with."""
+        first = self.checked.first_weights
+        return Training(self.checkpoints, None if first is None else first.file)
+
     def started(self, threads: int) -> None:
         """Put on record with how many threads TensorFlow computes."""
         self._manifest["determinism"]["threads_used"] = threads
@@ -222,7 +304,8 @@ class Recording:
         """Journal the epoch's metrics and show them."""
         self.place.tracker.metrics(logs, step=epoch)
         for name, value in logs.items():
-            self._history.setdefault(name, []).append(value)
+            values = self._history.setdefault(name, [])
+            values[epoch - 1 :] = [value]  # a resumed run may come to an epoch once more
         self._progress.epoch_ended(epoch, logs)
         self._warn()
 
@@ -282,7 +365,9 @@ class Recording:
         trace: TracebackType | None,
     ) -> bool:
         self._progress.close()
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the close is short; let it end
+        for number in self._previous:
+            signal.signal(number, signal.SIG_IGN)  # the close is short; let it end
+        self.last_word.stop()
         if self._system is not None:
             self._system.stop()
         status, self.exit_code = _ending(error)
@@ -290,25 +375,61 @@ class Recording:
         if error is not None:
             self._explain(error, status)
         self._manifest["seconds"] = self._seconds
+        self._manifest["wall_seconds"] = self._wall_seconds()
+        self._compare_with_record()
         self._attach_manifest()
         if not self.KIND:
             why = None if error is None or status == "KILLED" else self._message(error)
             self._reporting.close(status, why, self._history, self._manifest)
         if left := self.place.close(status):
             self.notice(f"warning: {left}")
-        signal.signal(signal.SIGTERM, self._previous)
+        if status == "FINISHED":
+            self.checkpoints.discard()
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
         return error is None or isinstance(error, Exception | KeyboardInterrupt | Terminated)
+
+    def _wall_seconds(self) -> float:
+        """Return how long the run has been worked on, all its stretches together."""
+        before = 0.0 if self.stopped is None else self.stopped.recorded.seconds
+        seconds = before + time.monotonic() - self._began
+        if self.stopped is not None:
+            self.place.tracker.tags({"shackdoo.wall_seconds": f"{seconds:.1f}"})
+        return seconds
+
+    def _compare_with_record(self) -> None:
+        """Say if what was computed once more came out otherwise than it is on record."""
+        tracker = self.place.tracker
+        differing = tracker.differing if isinstance(tracker, Continued) else []
+        if not differing:
+            return
+        (name, step), before, now = differing[0]
+        text = (
+            f"{len(differing)} metrics came out otherwise than before the run was resumed, first "
+            f"{name} at {step}: {before!r} then, {now!r} now"
+        )
+        self.notice(f"warning: {text}")
+        tracker.tags({"shackdoo.resume_differs": text})
+
+    def _cut_short(self) -> None:
+        """Close the record from another thread; the shipper does the rest."""
+        self.place.tracker.end("KILLED")
 
     def _explain(self, error: BaseException, status: str) -> None:
         """Say what ended the run, to the user and in the record."""
         if status == "KILLED":
             self.notice("stopped; the run is closed as KILLED with what it has")
+            self._tell_way_on()
             return
         self.place.tracker.tags({"shackdoo.error": self._message(error)})
         text = "".join(traceback.format_exception(error))
         self._attach_text("traceback.txt", self._redactor.text(text))
         known = isinstance(error, ShackdooError)
         self.notice(f"error: {error}" if known else text)
+
+    def _tell_way_on(self) -> None:
+        if self.place.folder is not None and not self.KIND:
+            self.notice(f"`shackdoo resume {self.place.uid[:8]}` goes on with it")
 
     def _message(self, error: BaseException) -> str:
         return self._redactor.text(f"{type(error).__name__}: {error}")
@@ -325,8 +446,31 @@ class Recording:
             self.place.tracker.attach(Artifact(path, ""))
 
 
-def _terminate(signum: int, frame: FrameType | None) -> None:
-    raise Terminated
+def training_data(checked: Checked) -> dict[str, dict[str, Any]]:
+    """Return path and digest of the data that a training reads, by name."""
+    catalog, name = checked.catalog, checked.composed.config.task.data
+    return {name: {"path": str(catalog.path(name)), "sha256": catalog.digest(name)}}
+
+
+def captured(checked: Checked, uid: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the manifest of a request, as things are at this moment."""
+    config = checked.composed.config
+    sources = class_sources(type(checked.task))
+    return capture(
+        run_uid=uid,
+        command=sys.argv,
+        overrides=checked.composed.overrides,
+        config=checked.composed.values,
+        config_digest=config_digest(checked.composed.values),
+        data=data,
+        determinism={**config.determinism.model_dump(), "xla": config.strategy.xla},
+        seed=config.seed,
+        sources=unfiled(sources),
+        classes=source_digests(sources),
+        modules=code_digests(type(checked.task)),
+        root=checked.project.root,
+        redactor=checked.redactor(),
+    )
 
 
 def _ending(error: BaseException | None) -> tuple[Any, int]:

@@ -16,6 +16,7 @@ from shackdoo.tracking.store import resolve_uri
 from shackdoo.tracking.store_runs import Query, search_store
 
 LATEST, BEST = "latest", "best"
+STOPPED = ("KILLED", "FAILED")
 WEIGHTS = "shackdoo.weights_sha256"
 SHORTEST = 4  # characters that an id is begun with, at least
 LOOKED_THROUGH = 1000  # runs of the store, the newest first
@@ -81,6 +82,16 @@ class RunLookup:
         if wanted == BEST:
             return self._best(task, best)
         return self._named(wanted)
+
+    def unfinished(self) -> ListedRun | None:
+        """Return the newest training of this project on this machine that has not finished.
+
+        One that is going on is none of them.
+        """
+        for run in self.local:
+            if run.uid in self._ours and run.status in STOPPED and KIND not in run.tags:
+                return run
+        return None
 
     def find_trained(self, wanted: str, task: str | None, best: BestSpec | None) -> ListedRun:
         """Return the same of runs that have left a model, else raise a RequestError."""

@@ -18,6 +18,7 @@ from shackdoo.errors import RequestError
 if TYPE_CHECKING:
     from shackdoo.commands.checking import Checked
     from shackdoo.commands.recording import Recording
+    from shackdoo.commands.stopped import Stopped
     from shackdoo.task import Result
 
 HELP = """usage: shackdoo train task=NAME [key=value …]
@@ -31,6 +32,8 @@ Trains a task and records the run.
   debug=quick            a few batches, no record
   tracking=off           no record
   register=NAME@ALIAS    puts the model into the model registry: register=digits@champion
+  resume=auto            go on with the newest unfinished run of this configuration, if any
+  init_from=RUN          start from another run's weights
   flows=[fetch_data]     end after a flow: fetch_data, preprocessing_train, run
   task.parameters.epochs=3 optimizer.learning_rate=0.01 …    any value of the configuration
 
@@ -172,12 +175,21 @@ def _forget_subcommand() -> None:
         os.environ["COMP_POINT"] = str(point - len(line) + len(shortened))
 
 
-def execute(checked: Checked) -> int:
-    """Run the flows of a checked request under a record; return the exit code."""
-    from shackdoo.commands.recording import Recording
+def execute(checked: Checked, stopped: Stopped | None = None) -> int:
+    """Run the flows of a checked request under a record; return the exit code.
 
-    with Recording(checked) as recording:
+    Args:
+        checked: the request.
+        stopped: the run that goes on; None for a new one, or for whichever ``resume=auto`` finds.
+    """
+    from shackdoo.commands.recording import Recording
+    from shackdoo.commands.resuming import close_opened, stopped_before
+
+    stopped = stopped or stopped_before(checked)
+    with Recording(checked, stopped) as recording:
         run_flows(checked, recording)
+    if stopped is not None:
+        close_opened(checked.project, stopped, recording.exit_code)
     return recording.exit_code
 
 
@@ -188,8 +200,8 @@ def run_flows(checked: Checked, recording: Recording) -> Result | None:
     if len(config.flows) > 1:
         from shackdoo.training.runtime import start_tensorflow
 
-        cache = checked.project.state_dir() / "xla"
-        recording.started(start_tensorflow(config.determinism, config.gpu, config.seed, cache))
+        cache, determinism = checked.project.state_dir() / "xla", recording.determinism()
+        recording.started(start_tensorflow(determinism, config.gpu, config.seed, cache))
     raw = task.fetch_data()
     recording.lap("fetch_data")
     if "preprocessing_train" not in config.flows:
@@ -198,7 +210,7 @@ def run_flows(checked: Checked, recording: Recording) -> Result | None:
     recording.data(dataset)
     if "run" not in config.flows:
         return None
-    result = task.run(dataset, recording)
+    result = task.run(dataset, recording, recording.training())
     recording.result(result, dataset)
     return result
 

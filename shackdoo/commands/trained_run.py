@@ -94,6 +94,20 @@ class TrainedRuns:
             )
         return TrainedRun(run, self.model(run), registered)
 
+    def any_task(self, wanted: str, task: str, best: BestSpec) -> ListedRun:
+        """Return a run that has left a model, whatever task it has trained.
+
+        Args:
+            wanted: an id or its beginning, or of ``task`` the ``latest`` or ``best``.
+            task: see there.
+            best: by what ``best`` is meant.
+
+        Raises:
+            RequestError: if there is none.
+        """
+        run, _ = self._find(wanted, task, best)
+        return run
+
     def _find(
         self, wanted: str, task: str | None, best: BestSpec | None
     ) -> tuple[ListedRun, str | None]:

@@ -18,6 +18,7 @@ WITHOUT_EFFECT = frozenset(
         "tracking",
         "report",
         "best",
+        "checkpoint",
         "gpu",
         "resume",
         "register",
@@ -43,18 +44,23 @@ def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Scala
             yield f"{prefix}{key}", value
 
 
+def effective(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that can change the bits of a result; see :func:`config_digest`."""
+    return {key: value for key, value in values.items() if key not in WITHOUT_EFFECT}
+
+
 def config_digest(values: Mapping[str, Any]) -> str:
     """Return the sha256 of all values that can change the bits of a result.
 
     Left out are names, records and pictures of a run: ``experiment``, ``description``, ``tag``,
-    ``tags``, ``tracking``, ``report``, ``best``, ``resume``, ``register``; and ``gpu``, by which
-    memory is shared. The order of keys is immaterial, but for ``callbacks``, which run in their
-    order.
+    ``tags``, ``tracking``, ``report``, ``best``, ``checkpoint``, ``resume``, ``register``; and
+    ``gpu``, by which memory is shared. The order of keys is immaterial, but for ``callbacks``,
+    which run in their order.
 
     Returns:
         64 hexadecimal digits.
     """
-    counted = {key: value for key, value in values.items() if key not in WITHOUT_EFFECT}
+    counted = effective(values)
     counted["callbacks"] = list(counted.get("callbacks", {}).items())
     text = json.dumps(counted, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -143,7 +143,11 @@ class TrackingSpec(_Spec):
 
 
 class CheckpointSpec(_Spec):
-    """Checkpoints: nothing to set yet."""
+    """How often the whole state of a training is kept, and where."""
+
+    seconds: Annotated[FiniteFloat, Field(ge=0)] | None
+    keep: PositiveInt
+    ship: Annotated[FiniteFloat, Field(ge=0)] | None
 
 
 class DeterminismSpec(_Spec):
@@ -203,9 +207,9 @@ class Config(_Spec):
     best: BestSpec
     report: ReportSpec
     flows: Annotated[tuple[Flow, ...], Field(strict=False, min_length=1)]
-    resume: None
+    resume: Literal["auto"] | None
     register_as: RegisterAs = Field(alias="register")  # pydantic has a method of that name
-    init_from: None
+    init_from: Text | None
 
     @field_validator("flows")
     @classmethod

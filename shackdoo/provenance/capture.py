@@ -27,6 +27,7 @@ def capture(
     seed: int,
     sources: Mapping[str, str],
     classes: Mapping[str, str],
+    modules: Mapping[str, str],
     root: Path,
     redactor: Redactor,
 ) -> dict[str, Any]:
@@ -43,6 +44,7 @@ def capture(
         seed: of the run.
         sources: of classes that no file of a module holds, by the name of their module.
         classes: name to sha256 of each module of the task's lineage that is not shackdoo's own.
+        modules: path to sha256 of each file of code that the task is made of.
         root: the project whose code is run.
         redactor: hides the run's secrets.
 
@@ -62,6 +64,7 @@ def capture(
             **code_state(root),
             "sources": _sources(sources, redactor),
             "classes": dict(classes),
+            "modules": dict(modules),
         },
         "data": {name: dict(entry) for name, entry in data.items()},
         "environment": environment.describe(root, redactor),

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from shackdoo.provenance.source import MAIN, OWN, class_sources, module_file
+from shackdoo.provenance.source import MAIN, OWN, class_sources, missing_names, module_file
 
 PACKAGE = Path(__file__).parents[1]
 INSTALLED = {"site-packages", "dist-packages"}
@@ -56,6 +56,19 @@ def task_code(task_class: type) -> Code:
                 files[path] = content
                 imports |= others
     return Code(module, files, frozenset(imports - sys.stdlib_module_names - {OWN}))
+
+
+def code_digests(task_class: type) -> dict[str, str]:
+    """Return path to sha256 of each file of :func:`task_code`.
+
+    What uses something that has no source counts with the files that there are.
+    """
+    if missing_names(task_class):
+        classes = {name: text.encode() for name, text in class_sources(task_class).items()}
+        files: Mapping[str, bytes] = {**dict(_package()), **classes}
+    else:
+        files = task_code(task_class).files
+    return {path: hashlib.sha256(files[path]).hexdigest() for path in sorted(files)}
 
 
 def _is_users(module: str) -> bool:

@@ -147,16 +147,24 @@ class Journal:
 class JournalTracker:
     """Records a run in its folder's journal; see :class:`~shackdoo.tracking.tracker.Tracker`."""
 
-    def __init__(self, folder: Path, header: Header) -> None:
-        """Open the journal of a new run.
+    def __init__(self, folder: Path, header: Header | None) -> None:
+        """Open the journal of a run.
 
         Args:
-            folder: the run's folder; it exists and is empty.
-            header: written as the first entry.
+            folder: the run's folder.
+            header: of a new run, written as the first entry; None goes on with a journal that
+                is there.
+
+        Raises:
+            BlockingIOError: if another process writes it.
         """
         self._folder = folder
         self._journal = Journal(folder / JOURNAL)
-        self._journal.write("start", **asdict(header))
+        if header is not None:
+            self._journal.write("start", **asdict(header))
+            return
+        cut_torn_tail(folder / JOURNAL)
+        self._journal.write("resume")
 
     def params(self, values: Mapping[str, object]) -> None:
         """Record parameters."""

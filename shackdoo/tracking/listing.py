@@ -186,6 +186,8 @@ class _Content:
                     last = self.metrics.get(name)
                     if last is None or last[0] <= (step, time):
                         self.metrics[name] = (step, time), float(value)
+            case {"kind": "resume"}:
+                self.end_time = None
             case {"kind": "end", "time": time}:
                 self.end_time = entry.get("died") or time
 

@@ -159,6 +159,10 @@ class MlflowStore:
         self.client.set_tag(self.run_id, STATUS, status)
         self.client.set_terminated(self.run_id, status=status, end_time=time)
 
+    def resume(self) -> None:
+        """Set the status of a run that goes on after its end."""
+        self.client.update_run(self.run_id, status="RUNNING")
+
     # ── numbers and texts ────────────────────────────────────────────────────────────────────
 
     def _item(self, entry: Entry, key: str, value: Any) -> Any:
@@ -299,6 +303,22 @@ def close_run(uri: str, run_id: str, status: str, tags: Mapping[str, str]) -> No
     except MlflowException as error:
         reason = without_password(" ".join(str(error).split()), uri)
         raise StoreError(f"The store {shown(uri)} does not close the run: {reason}.") from error
+
+
+def metric_points(uri: str, run_id: str) -> list[tuple[str, int, int, float]]:
+    """Return all that a run has of metrics: name, step, milliseconds since 1970, value.
+
+    Raises:
+        StoreError: if the store doesn't answer, or doesn't have the run.
+    """
+    client = MlflowClient(uri)
+    try:
+        names = client.get_run(run_id).data.metrics
+        found = [point for name in names for point in client.get_metric_history(run_id, name)]
+    except MlflowException as error:
+        reason = without_password(" ".join(str(error).split()), uri)
+        raise StoreError(f"The store {shown(uri)} does not give the metrics: {reason}.") from error
+    return sorted((each.key, each.step, each.timestamp, each.value) for each in found)
 
 
 def registry_client(address: str) -> MlflowClient:

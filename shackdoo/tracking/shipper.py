@@ -118,7 +118,7 @@ class _Shipper:
     def run(self, follow: bool) -> Shipping:
         """Carry until the end of the run, or of the journal, or of patience."""
         wait, failing_since = FIRST_WAIT, time.monotonic()
-        while not self.shipping.done:
+        while not self._finished():
             try:
                 moved = self.carry_some()
             except Exception as error:  # whatever a store, a network or a disk can raise
@@ -137,6 +137,15 @@ class _Shipper:
                 else:
                     break
         return self.shipping
+
+    def _finished(self) -> bool:
+        """Return whether there is no more to come; a run that was resumed has more to come."""
+        if not self.shipping.done:
+            return False
+        if self.shipping.error is not None or next(self._entries(), None) is None:
+            return True
+        self._save(done=False)
+        return False
 
     def _failed(self, error: Exception, aloud: bool) -> None:
         """Note why; a run that somebody deleted from the store is not sent again."""
@@ -212,6 +221,8 @@ class _Shipper:
                 store.log_model(entry, self._blob(entry), code and self._blob(code))
             case "figure":
                 store.upload(self._drawn(entry), Path(entry["file"]).name, entry["folder"])
+            case "resume":
+                store.resume()
             case "end":
                 store.end(entry["status"], entry.get("died") or entry["time"])
             case "damaged":

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from shackdoo.tracking.journal import JOURNAL
@@ -62,11 +62,22 @@ def read_shipping(folder: Path, to: str | None = None) -> Shipping:
 
 def write_shipping(folder: Path, shipping: Shipping, to: str | None = None) -> None:
     """Put on disk how far the run has been carried; the file is whole at any moment."""
-    path = folder / shipping_file(to)
+    _write(folder / shipping_file(to), shipping)
+
+
+def _write(path: Path, shipping: Shipping) -> None:
     part = path.with_name(f".{path.name}.part")
     part.touch(mode=0o600)
     part.write_text(json.dumps(asdict(shipping)), encoding="utf-8")
     part.replace(path)
+
+
+def reopen_shipping(folder: Path) -> None:
+    """Let every store that has the whole of a run know that there is more of it to come."""
+    for path in folder.glob("shipping*.json"):
+        shipping = Shipping(**json.loads(path.read_text(encoding="utf-8")))
+        if shipping.done and shipping.error is None:
+            _write(path, replace(shipping, done=False))
 
 
 def entries_left(folder: Path, to: str | None = None) -> int:

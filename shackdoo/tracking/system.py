@@ -20,15 +20,19 @@ MEGABYTE = 1e6
 class SystemMetrics:
     """Records a sample now and then, from :meth:`start` until :meth:`stop`."""
 
-    def __init__(self, record: Callable[[Sample, int], None], seconds: float) -> None:
+    def __init__(
+        self, record: Callable[[Sample, int], None], seconds: float, first: int = 0
+    ) -> None:
         """Prepare to sample.
 
         Args:
-            record: takes a sample (name to number) and its step: 0, 1, 2, …
+            record: takes a sample (name to number) and its step.
             seconds: between two samples.
+            first: step of the first sample; the others follow.
         """
         self._record = record
         self._seconds = seconds
+        self._first = first
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="system-metrics", daemon=True)
 
@@ -44,7 +48,7 @@ class SystemMetrics:
 
     def _run(self) -> None:
         psutil.cpu_percent()  # what it tells is of the time since it was last asked
-        step = 0
+        step = self._first
         with _gpus() as gpus:
             while not self._stopped.wait(self._seconds):
                 sample = _machine() | gpus()

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from shackdoo.errors import RunError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import keras
 
     from shackdoo.config.schema import OptimizerSpec, TargetSpec
@@ -52,6 +54,22 @@ def load(dotted: str) -> Any:
     """Return the class named by ``package.module.Class``."""
     module, _, name = dotted.rpartition(".")
     return getattr(importlib.import_module(module), name)
+
+
+def load_weights(model: keras.Model, path: Path) -> None:
+    """Give a model the weights of a ``.keras`` file.
+
+    Raises:
+        RunError: if the file is of a model with other layers or shapes.
+    """
+    try:
+        model.load_weights(path)
+    except ValueError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise RunError(
+            f"The weights of init_from, {path}, do not fit the model: {reason} Layers, their "
+            f"order and their shapes must be the same."
+        ) from error
 
 
 def without_lambdas(model: keras.Model) -> keras.Model:

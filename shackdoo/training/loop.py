@@ -9,6 +9,8 @@ An adapter of TensorFlow: import it where it is needed.
 
 from __future__ import annotations
 
+import copy
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +21,9 @@ import numpy as np
 import tensorflow as tf
 
 from shackdoo.errors import RunError
+from shackdoo.training import loop_state
+from shackdoo.training.checkpoint import Position, Snapshot
+from shackdoo.training.checkpoints import Checkpoints
 from shackdoo.training.dataset import Split
 from shackdoo.training.order import epoch_order, step_seeds
 from shackdoo.training.programs import Augment, Programs
@@ -93,7 +98,11 @@ class Evaluation:
 
 
 class Loop:
-    """Trains and evaluates one compiled Keras model."""
+    """Trains and evaluates one compiled Keras model.
+
+    Attributes:
+        checkpoints: where the state is kept between steps, and found again; nowhere at first.
+    """
 
     def __init__(
         self,
@@ -119,7 +128,10 @@ class Loop:
         self.observer = observer
         self.callbacks = list(callbacks)
         self._programs = Programs(model, augment, options.xla, observer.notice)
+        self.checkpoints = Checkpoints(None, math.inf, 1, observer.notice)
         self._chunk = 1
+        self._history: dict[str, list[float]] = {}
+        self._told_lost = False
 
     @property
     def xla(self) -> bool:
@@ -134,8 +146,11 @@ class Loop:
     ) -> dict[str, list[float]]:
         """Train and return the history: metric name to one value an epoch.
 
+        If there is a checkpoint, training goes on from there to the same bits.
+
         Raises:
-            RunError: if the training split has fewer examples than one batch needs.
+            RunError: if the training split has fewer examples than one batch needs, or the
+                checkpoint is that of another model.
         """
         steps = self._checked_steps(train)
         weighted = train.weighted(class_weight) if class_weight else train
@@ -146,29 +161,24 @@ class Loop:
             epochs=self.options.epochs,
             steps=steps,
         )
-        history: dict[str, list[float]] = {}
-        logs: Logs = {}
+        self._history = {}
         self.model.stop_training = False
         callbacks.on_train_begin()
-        for epoch in range(self.options.epochs):
-            logs = self._epoch(epoch, steps, weighted, validation, callbacks)
-            for name, value in logs.items():
-                history.setdefault(name, []).append(value)
-            if self.model.stop_training:
-                break
+        with self.checkpoints:
+            logs = self._epochs(steps, weighted, validation, callbacks)
         # As fit does: an optimizer with a moving average hands it over to the weights.
         self.model.optimizer.finalize_variable_values(self.model.trainable_weights)
         callbacks.on_train_end(logs)
-        return history
+        return self._history
 
     def evaluate(self, split: Split) -> Evaluation:
         """Return the model's metrics over ``split`` and its outputs, in one pass."""
         self.model.reset_metrics()
         size = self.options.evaluation_batch_size
-        outputs = [
-            self._programs.evaluate(split.take(slice(start, start + size)))
-            for start in range(0, len(split), size)
-        ]
+        outputs = []
+        for start in range(0, len(split), size):
+            self.checkpoints.passing()
+            outputs.append(self._programs.evaluate(split.take(slice(start, start + size))))
         joined = tf.nest.map_structure(lambda *rows: np.concatenate(rows), *outputs)
         return Evaluation(self._metrics(), joined)
 
@@ -181,22 +191,93 @@ class Loop:
             )
         return steps
 
-    def _epoch(
+    def _epochs(
         self,
-        epoch: int,
         steps: int,
         train: Split,
         validation: Split | None,
         callbacks: keras.callbacks.CallbackList,
     ) -> Logs:
+        """Run the epochs that are left; return the metrics of the last one."""
+        found = self.checkpoints.newest()
+        start = Position() if found is None else self._resumed(found, train, callbacks)
+        logs: Logs = {} if found is None else dict(found.state["logs"])
+        for epoch in range(start.epoch, self.options.epochs):
+            if self.model.stop_training and start.step == 0:
+                break
+            logs = self._epoch(start, steps, train, validation, callbacks)
+            for name, value in logs.items():
+                self._history.setdefault(name, []).append(value)
+            start = Position(epoch + 1)
+            self._offer(start, steps, callbacks, logs)
+        return logs
+
+    def _resumed(
+        self, found: Snapshot, train: Split, callbacks: keras.callbacks.CallbackList
+    ) -> Position:
+        """Put the state of a checkpoint back; return its position."""
+        position = found.position
+        first = epoch_order(len(train), self.options.seed, position.epoch)
+        batch = train.take(first[: self.options.batch_size])
+        self._programs.prepare(batch)
+        if not loop_state.fits(loop_state.variables_of(self.model), found.arrays):
+            # Some variables are made by a step only; what it changes is put back at once.
+            self._programs.train(batch, 1, step_seeds(0, 1, self.options.seed, position.epoch))
+        if position.step:
+            callbacks.on_epoch_begin(position.epoch)
+        loop_state.restore(self.model, callbacks.callbacks, found)
+        self._history = {name: list(v) for name, v in found.state["history"].items()}
+        self.observer.notice(
+            f"goes on after step {found.steps}, in epoch {position.epoch + 1}"
+            if position.epoch < self.options.epochs
+            else f"goes on after step {found.steps}, the last one"
+        )
+        return position
+
+    def _offer(
+        self,
+        position: Position,
+        steps: int,
+        callbacks: keras.callbacks.CallbackList,
+        logs: Logs,
+        boundary: bool = False,
+    ) -> None:
+        """Let the state be kept, if it is time to."""
+
+        def snapshot() -> Snapshot:
+            taken = loop_state.take(self.model, callbacks.callbacks)
+            self._tell_lost(taken.lost)
+            state = {**taken.state, "history": self._history, "logs": logs}
+            done = position.epoch * steps + position.step
+            return Snapshot(position, taken.arrays, copy.deepcopy(state), done)
+
+        self.checkpoints.offer(snapshot, boundary)
+
+    def _tell_lost(self, lost: Sequence[str]) -> None:
+        if lost and not self._told_lost:
+            self._told_lost = True
+            self.observer.notice(
+                f"warning: no checkpoint can hold {', '.join(lost)}: a resumed run begins with "
+                f"what the callback's constructor sets. Keep numbers, texts, lists or arrays."
+            )
+
+    def _epoch(
+        self,
+        start: Position,
+        steps: int,
+        train: Split,
+        validation: Split | None,
+        callbacks: keras.callbacks.CallbackList,
+    ) -> Logs:
+        epoch = start.epoch
         self.observer.epoch_started(epoch + 1, steps)
-        self.model.reset_metrics()
-        callbacks.on_epoch_begin(epoch)
-        began = time.perf_counter()
-        done = self._train_steps(epoch, steps, train, callbacks)
+        if start.step == 0:
+            self.model.reset_metrics()
+            callbacks.on_epoch_begin(epoch)
+        done, seconds = self._train_steps(start, steps, train, callbacks)
         logs = self._metrics()
-        seconds = time.perf_counter() - began
         if validation is not None:
+            self._offer(Position(epoch, done, seconds), steps, callbacks, logs, boundary=True)
             held_out = self.evaluate(validation).metrics
             logs |= {f"val_{name}": value for name, value in held_out.items()}
         callbacks.on_epoch_end(epoch, logs)
@@ -209,12 +290,17 @@ class Loop:
         return logs
 
     def _train_steps(
-        self, epoch: int, steps: int, train: Split, callbacks: keras.callbacks.CallbackList
-    ) -> int:
-        """Run the steps of an epoch in chunks; return how many were run."""
+        self, start: Position, steps: int, train: Split, callbacks: keras.callbacks.CallbackList
+    ) -> tuple[int, float]:
+        """Run the steps of an epoch that are left, in chunks.
+
+        Returns:
+            How many steps of it are done now, and the seconds they took.
+        """
+        epoch, step = start.epoch, start.step
         order = epoch_order(len(train), self.options.seed, epoch)
         each_step = any(acts_on_batches(callback) for callback in self.callbacks)
-        step = 0
+        began = time.perf_counter() - start.seconds
         while step < steps and not self.model.stop_training:
             before = epoch * steps + step
             last = min(step + (1 if each_step else self._chunk_length(before)), steps)
@@ -225,7 +311,9 @@ class Loop:
             self.observer.advanced(last, logs)
             self._report(epoch * steps + last, logs)
             step = last
-        return step
+            seconds = time.perf_counter() - began
+            self._offer(Position(epoch, step, seconds), steps, callbacks, logs)
+        return step, time.perf_counter() - began
 
     def _chunk_length(self, before: int) -> int:
         """Return how many steps to run at once after ``before`` steps of the training."""

@@ -48,6 +48,10 @@ class Programs:
         self._built = False
         self._build(xla)
 
+    def prepare(self, examples: Split) -> None:
+        """Create the variables of optimizer and metrics, as far as the shapes of a batch tell."""
+        self._build_state(map_arrays(lambda leaf: _stacked(leaf, 1), examples.parts))
+
     def train(self, examples: Split, steps: int, seeds: Seeds) -> None:
         """Take ``steps`` training steps over the examples, in their order.
 

@@ -49,6 +49,7 @@ def manifest(root: Path, **changes: Any) -> dict[str, Any]:
         "seed": 1,
         "sources": {},
         "classes": {},
+        "modules": {},
         "root": root,
         "redactor": Redactor((), {}),
     }

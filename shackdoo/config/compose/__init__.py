@@ -92,6 +92,17 @@ class Composed:
         }
         return replace(self, values=values, config=type(self.config).model_validate(values))
 
+    def started_from(self, uid: str) -> Composed:
+        """Return the same with ``init_from`` naming a run by its uid, whatever it was called."""
+        values = {**self.values, "init_from": uid}
+        kept = (each for each in self.overrides if each.lstrip("+").split("=")[0] != "init_from")
+        return replace(
+            self,
+            values=values,
+            overrides=(*kept, f"init_from={quoted(uid)}"),
+            config=type(self.config).model_validate(values),
+        )
+
     def place(self, loc: Loc) -> str:
         """Return the override, or the file and line, that sets a key; looked up when asked."""
         return _origin(self.name, self.overrides, self.project).place(loc)
