@@ -31,7 +31,7 @@ class Setting:
         overrides: of the configuration.
         environment: variables of the process.
         before: command that starts it.
-        warm: train in a state folder in which the same has been trained before.
+        warm: with what XLA has compiled in a process before.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Setting:
     warm: bool = False
 
 
+CACHE = "--tf_xla_persistent_cache_directory={} --tf_xla_persistent_cache_read_only=false"
 ONE_CORE = ["taskset", "--cpu-list", "0"]  # of util-linux
 THREADS = [Setting(f"determinism.threads={n}", [f"determinism.threads={n}"]) for n in (1, 2, 3, 4)]
 SETTINGS = [
@@ -91,10 +92,12 @@ def _traced(setting: Setting, request: Sequence[str], steps: int) -> Trace:
     print(f"{setting.name}, {request[-1]}", file=sys.stderr)
     overrides = [*request, *setting.overrides]
     command = [*setting.before, sys.executable, "-m", TRAINING, str(steps), "1", *overrides]
-    with tempfile.TemporaryDirectory() as state:
-        environment = {"SHACKDOO_STATE": state, "SHACKDOO_ROOT": str(ROOT), **setting.environment}
-        for _ in range(2 if setting.warm else 1):
-            (trace,) = run(command, environment, Path(state)).result()
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {"SHACKDOO_ROOT": str(ROOT), **setting.environment}
+        if setting.warm:
+            environment["TF_XLA_FLAGS"] = CACHE.format(folder)
+            run(command, environment, Path(folder)).require(0)
+        (trace,) = run(command, environment, Path(folder)).result()
     return Trace.of(trace)
 
 

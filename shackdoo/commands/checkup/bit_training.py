@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shackdoo.commands.checking import Checked, check
@@ -30,7 +32,8 @@ def main(argv: Sequence[str]) -> int:
     project = find_project()
     try:
         checked = check(compose("train", overrides, project), project)
-        traces = [trained(checked, int(steps)) for _ in range(int(trainings))]
+        with tempfile.TemporaryDirectory() as cache:  # what others have compiled is no help
+            traces = [trained(checked, int(steps), Path(cache)) for _ in range(int(trainings))]
     except ShackdooError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -38,16 +41,20 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def trained(checked: Checked, steps: int) -> Trace:
+def trained(checked: Checked, steps: int, cache: Path) -> Trace:
     """Return the bits of the first steps of the task's training, begun anew from its seed.
 
     The schedule of the learning rate is that of the whole training.
+
+    Args:
+        checked: the request.
+        steps: how many.
+        cache: folder of XLA's compiled programs.
 
     Raises:
         RunError: if the task trains without the loop's callbacks.
     """
     config, task = checked.composed.config, checked.task
-    cache = checked.project.state_dir() / "xla"
     threads = start_tensorflow(config.determinism, config.gpu, config.seed, cache)
     dataset = task.preprocessing_train(task.fetch_data())
     return replace(_first_steps(checked, dataset.train, steps), threads=threads)
@@ -55,11 +62,14 @@ def trained(checked: Checked, steps: int) -> Trace:
 
 def _first_steps(checked: Checked, train: Split, steps: int) -> Trace:
     from shackdoo.training.bit_trace import BitTrace
+    from shackdoo.training.build import load_weights
     from shackdoo.training.dataset import Dataset
 
     task, trace = checked.task, BitTrace(array_digest)
     options = task.loop_options()
     model = task.compile_model(task.build_model(), options.total_steps(len(train)))
+    if checked.first_weights is not None:
+        load_weights(model, checked.first_weights.file)
     few = min(steps, options.steps_per_epoch(len(train)))
     loop = task.loop(model, replace(options, epochs=1, max_steps_per_epoch=few), _Silent())
     loop.callbacks.append(trace)

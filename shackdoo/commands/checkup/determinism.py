@@ -7,16 +7,13 @@ equal. Another number of threads, and XLA on or off, may change the result; whet
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from shackdoo.commands.checkup.finding import Finding
-from shackdoo.config.project import STATE_VARIABLE
 from shackdoo.errors import RunError
 from shackdoo.training.bits import Divergence, Trace, divergence
 
@@ -83,25 +80,18 @@ def check_determinism(checked: Checked, steps: int, say: Callable[[str], None]) 
 
 
 def traces(overrides: Sequence[str], steps: int, trainings: int = 1) -> list[Trace]:
-    """Train in a fresh process with a state folder of its own; return the bits of each training.
+    """Train in a fresh process and return the bits of each training.
 
     Raises:
         RunError: if it fails or does not end.
     """
-    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_RUN_ID"}
     command = [sys.executable, "-m", TRAINING, str(steps), str(trainings), *overrides]
-    with tempfile.TemporaryDirectory() as state:  # what one has compiled is no help to the next
-        try:
-            done = subprocess.run(
-                command,
-                capture_output=True,
-                text=True,
-                timeout=SECONDS,
-                stdin=subprocess.DEVNULL,
-                env={**environment, STATE_VARIABLE: state},
-            )
-        except subprocess.TimeoutExpired:
-            raise RunError(f"the training did not end within {SECONDS:.0f} s") from None
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=SECONDS, stdin=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired:
+        raise RunError(f"the training did not end within {SECONDS:.0f} s") from None
     if done.returncode:
         why = " ".join(done.stderr.split())[-500:] or f"exit {done.returncode}"
         raise RunError(f"the training failed: {why}")
