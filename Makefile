@@ -102,6 +102,7 @@ bench: $(STAMP)  ## measure what the README claims, against peers (long; wants a
 	$(BIN)/python benchmarks/keras_convnet.py
 	$(BIN)/python benchmarks/predecessor.py
 	$(BIN)/python benchmarks/in_docker.py
+	$(BIN)/python benchmarks/bits.py
 
 lock: | $(BIN)/uv  ## remake the lock files from pyproject.toml (ARGS=--upgrade for newest versions)
 	$(COMPILE) -o requirements.lock

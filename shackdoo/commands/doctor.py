@@ -8,29 +8,34 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from shackdoo import __version__
 from shackdoo.commands.checkup.compute import TensorFlowLook, look_at_cpu, look_at_gpu
 from shackdoo.commands.checkup.containers import look_at_docker
+from shackdoo.commands.checkup.determinism import STEPS, TASK, check_determinism
 from shackdoo.commands.checkup.finding import Finding
 from shackdoo.commands.checkup.project import look_at_project, look_at_state
 from shackdoo.commands.checkup.store import look_at_own_server, look_at_store
 from shackdoo.commands.options import OptionParser
 from shackdoo.config.project import Project, find_project, load_dotenv
+from shackdoo.errors import RequestError
+
+if TYPE_CHECKING:
+    from shackdoo.commands.checking import Checked
 
 
 def main(argv: Sequence[str]) -> int:
     """Print what is found; return 0 if a training would work here, 1 if not."""
-    options = _parser().parse_args(argv)
+    options = _parser().parse_intermixed_args(argv)
     project = find_project()
     load_dotenv(project)
+    trained = _to_train(options, project)
     findings = _findings(project)
     works = all(finding.state != "broken" for finding in findings)
-    if options.determinism and works:
-        from shackdoo.commands.checkup.determinism import check_determinism
-
-        findings.append(check_determinism(project, _say))
-        works = findings[-1].state != "broken"
+    if trained is not None and works:
+        findings += check_determinism(trained, options.steps, _say)
+        works = all(finding.state != "broken" for finding in findings)
     if options.json:
         print(json.dumps(_object(findings, works), indent=2))
     else:
@@ -48,10 +53,50 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--determinism",
         action="store_true",
-        help="also train a small task twice and compare the weights to the bit (about a minute)",
+        help="also train a few steps several times and tell where their bits part: in one process, "
+        "in a new one, with other threads, with and without XLA (about a minute)",
+    )
+    parser.add_argument(
+        "--steps", type=_count, default=STEPS, help=f"how many steps of it (default: {STEPS})"
     )
     parser.add_argument("--json", action="store_true", help="all that is known, as JSON")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="key=value",
+        help="with --determinism: what is trained, as for `shackdoo train` "
+        f"(without a task: {TASK})",
+    )
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of steps: give 1 or more")
+    return int(text)
+
+
+def _to_train(options: argparse.Namespace, project: Project) -> Checked | None:
+    """Return the request whose determinism is to be tested, None if nothing is.
+
+    Raises:
+        RequestError: if it is wrong, or without ``--determinism`` there is one.
+    """
+    if not options.determinism:
+        if options.overrides:
+            raise RequestError(
+                f"'{options.overrides[0]}' says what to train, which `shackdoo doctor` does with "
+                f"--determinism only. `shackdoo doctor --help` lists the options."
+            )
+        return None
+    from shackdoo.commands.checking import check
+    from shackdoo.commands.train import expand
+    from shackdoo.config.compose import compose
+
+    overrides = expand(options.overrides)
+    if not any(override.startswith("task=") for override in overrides):
+        overrides = [TASK, *overrides]
+    return check(compose("train", overrides, project), project)
 
 
 def _findings(project: Project) -> list[Finding]:

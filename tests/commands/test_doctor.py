@@ -22,7 +22,6 @@ from shackdoo.commands.checkup.finding import Finding
 from shackdoo.commands.checkup.project import look_at_project, look_at_state
 from shackdoo.commands.checkup.store import look_at_own_server, look_at_store
 from shackdoo.config.project import Project, find_project
-from shackdoo.training.cores import available_cores
 
 Shackdoo = Callable[..., subprocess.CompletedProcess[str]]
 NO_SERVER = "http://somebody:hunter2@127.0.0.1:9"
@@ -262,39 +261,3 @@ def test_inside_a_container_the_engine_is_the_hosts_affair(
     (found,) = look_at_docker(project.root, has_gpu=False)
     assert (found.subject, found.state) == ("container", "ok")
     assert found.fact == "this is one, with a mounted tree"
-
-
-# ── determinism ──────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.slow
-def test_the_same_training_twice_comes_to_the_same_bits(shackdoo: Shackdoo) -> None:
-    done = shackdoo("doctor", "--determinism", "--json")
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)["findings"][-1]
-    assert (found["subject"], found["state"]) == ("determinism", "ok")
-    first, second = found["details"]["weights_sha256"]
-    assert first == second
-    assert len(first) == 64
-    assert found["fact"] == (
-        f"identical: Mnist_A twice, weights sha256 {first} (determinism.enabled=true, "
-        f"threads={available_cores()}, strategy.xla=true, seed=42)"
-    )
-
-
-@pytest.mark.slow
-def test_trainings_that_differ_are_told_and_the_exit_code_is_1(
-    tmp_path: Path, shackdoo: Shackdoo
-) -> None:
-    # As a machine does that computes something else the second time.
-    (tmp_path / "sitecustomize.py").write_text(
-        "import pathlib, sys\n"
-        f"seen = pathlib.Path({str(tmp_path / 'seen')!r})\n"
-        "if 'train' in sys.argv:\n"
-        "    sys.argv += ['seed=1'] if seen.exists() else []\n"
-        "    seen.touch()\n"
-    )
-    done = shackdoo("doctor", "--determinism", PYTHONPATH=str(tmp_path))
-    assert done.returncode == 1
-    (line,) = (each for each in done.stdout.splitlines() if each.startswith("broken"))
-    assert "differs: Mnist_A twice, weights sha256 " in line

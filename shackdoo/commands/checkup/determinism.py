@@ -1,94 +1,149 @@
-"""The self-test of determinism: a small training twice, in fresh processes, to the same bits?"""
+"""The self-test of determinism: where do the bits of a training part, if they do?
+
+The first steps of a task are trained twice in one process and again in a new one: these must be
+equal. Another number of threads, and XLA on or off, may change the result; whether they do is told.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from shackdoo.commands.checkup.finding import Finding
-from shackdoo.config.project import ROOT_VARIABLE, STATE_VARIABLE, Project
 from shackdoo.errors import RunError
-from shackdoo.training.cores import available_cores
+from shackdoo.training.bits import Divergence, Trace, divergence
 
-TASK = "Mnist_A"
-ARGUMENTS = (f"task={TASK}", "debug=quick", "callbacks=none", "report.page=false")
-DIGEST = "weights sha256"  # before the digest in what a training prints
+if TYPE_CHECKING:
+    from shackdoo.commands.checking import Checked
+
+TASK = "task=Mnist_A"  # if none is named
+STEPS = 10  # if no number is named
+TRAINING = "shackdoo.commands.checkup.bit_training"
 SECONDS = 600.0
+SHOWN_DIGEST = 12  # digits, for people
+
+UNSEEDED = (
+    "numbers that the seed does not reach (os.urandom, the clock, default_rng() with no seed)"
+)
+IN_MODEL = (
+    f"build_model() uses {UNSEEDED}. Take them from keras.initializers or from self.config.seed."
+)
+IN_STEPS = (
+    f"Look in layers, callbacks and augment() for {UNSEEDED}. If there are none, "
+    f"determinism.threads=1 takes the order of CPU threads out of it, strategy.xla=false the "
+    f"compiler."
+)
+SWITCHED_OFF = "determinism.enabled=false allows that; leave it out."
 
 
-def check_determinism(project: Project, say: Callable[[str], None]) -> Finding:
-    """Train twice and compare the digests of the weights.
+def check_determinism(checked: Checked, steps: int, say: Callable[[str], None]) -> list[Finding]:
+    """Train a few steps in several ways and compare the bits of every variable after each step.
 
     Args:
-        project: whose bundle of configuration and data is used; its own has no part in it.
+        checked: the request whose task is trained.
+        steps: how many of its training's first steps.
         say: shows a line.
 
     Returns:
-        ``ok`` if they are identical, ``broken`` if they differ or a training failed.
+        A finding for each pair. ``broken`` where bits that must be equal are not, or where a
+        training failed.
     """
-    digests = []
-    for number in (1, 2):
-        say(f"determinism: training {number} of 2 ({TASK}, a few batches)")
-        try:
-            digests.append(_trained())
-        except RunError as error:
-            return Finding("determinism", "broken", str(error))
-    first, second = digests
-    switches = _switches(project)
-    details = {"task": TASK, "weights_sha256": digests, "switches": switches}
-    told = ", ".join(f"{name}={json.dumps(value)}" for name, value in switches.items())
-    if first == second:
-        fact = f"identical: {TASK} twice, weights sha256 {first} ({told})"
-        return Finding("determinism", "ok", fact, None, details)
-    return Finding(
-        "determinism",
-        "broken",
-        f"differs: {TASK} twice, weights sha256 {first} and {second} ({told})",
-        "determinism.threads=1 takes the order of CPU threads out of it; strategy.xla=false takes "
-        "the compiler out.",
-        details,
-    )
+    overrides, config = checked.composed.overrides, checked.composed.config
+    try:
+        say("determinism: 1 of 4: two trainings in one process")
+        first, second = traces(overrides, steps, trainings=2)
+        say("determinism: 2 of 4: a training in a new process")
+        (again,) = traces(overrides, steps)
+        found = [
+            must_be_equal(checked, "bits, same process", first, second),
+            must_be_equal(checked, "bits, new process", first, again),
+        ]
+        if any(finding.state == "broken" for finding in found):
+            return found  # what differs from itself tells nothing about threads and XLA
+        threads = 1 if first.threads > 1 else 2
+        say(f"determinism: 3 of 4: with determinism.threads={threads}")
+        (threaded,) = traces([*overrides, f"determinism.threads={threads}"], steps)
+        xla = not config.strategy.xla
+        say(f"determinism: 4 of 4: with strategy.xla={_json(xla)}")
+        (compiled,) = traces([*overrides, f"strategy.xla={_json(xla)}"], steps)
+    except RunError as error:
+        return [Finding("bits", "broken", checked.redactor().text(str(error)))]
+    return [
+        *found,
+        may_differ(f"bits, threads={threads}", first, threaded),
+        with_other_compiler(f"bits, xla={_json(xla)}", first, compiled),
+    ]
 
 
-def _trained() -> str:
-    """Train in a fresh process with folders of its own; return the digest of the weights."""
-    with tempfile.TemporaryDirectory() as scratch:
-        root = Path(scratch, "project")
-        (root / "conf").mkdir(parents=True)
-        # A state folder of its own, too: what the first has compiled is no help to the second.
-        own = {ROOT_VARIABLE: str(root), STATE_VARIABLE: str(Path(scratch, "state"))}
-        environment = {name: v for name, v in os.environ.items() if name != "MLFLOW_RUN_ID"}
-        try:
-            done = subprocess.run(
-                [sys.executable, "-m", "shackdoo.cli", "train", *ARGUMENTS],
-                capture_output=True,
-                text=True,
-                timeout=SECONDS,
-                stdin=subprocess.DEVNULL,
-                env={**environment, **own},
-            )
-        except subprocess.TimeoutExpired:
-            raise RunError(f"the training did not end within {SECONDS:.0f} s") from None
-    lines = (line.partition(DIGEST) for line in done.stdout.splitlines())
-    digest = next((rest.strip() for _, found, rest in lines if found), None)
-    if done.returncode or digest is None:
-        raise RunError(f"the training failed: {' '.join(done.stderr.split())[-500:]}")
-    return digest
+def traces(overrides: Sequence[str], steps: int, trainings: int = 1) -> list[Trace]:
+    """Train in a fresh process and return the bits of each training.
+
+    Raises:
+        RunError: if it fails or does not end.
+    """
+    command = [sys.executable, "-m", TRAINING, str(steps), str(trainings), *overrides]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=SECONDS, stdin=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired:
+        raise RunError(f"the training did not end within {SECONDS:.0f} s") from None
+    if done.returncode:
+        why = " ".join(done.stderr.split())[-500:] or f"exit {done.returncode}"
+        raise RunError(f"the training failed: {why}")
+    return [Trace.of(each) for each in json.loads(done.stdout.splitlines()[-1])]
 
 
-def _switches(project: Project) -> dict[str, object]:
-    """Return what such a training sets, as configured."""
-    from shackdoo.config.compose import compose
-
-    config = compose("train", ARGUMENTS, Project(project.bundle, project.bundle)).config
-    return {
+def must_be_equal(checked: Checked, subject: str, one: Trace, other: Trace) -> Finding:
+    """Return whether two trainings of the same request are equal; ``broken`` if not."""
+    config = checked.composed.config
+    parted, details = _compared(one, other)
+    settings = {
         "determinism.enabled": config.determinism.enabled,
-        "threads": config.determinism.threads or available_cores(),
-        "strategy.xla": config.strategy.xla,
+        "threads": one.threads,
+        "xla": one.xla,
         "seed": config.seed,
     }
+    details |= {"task": config.task.name, "settings": settings}
+    told = ", ".join(f"{name}={_json(value)}" for name, value in settings.items())
+    what = f"{config.task.name}, {len(one.steps) - 1} steps, {told}"
+    if parted is None:
+        fact = f"equal, {one.digest[:SHOWN_DIGEST]}: {what}"
+        return Finding(subject, "ok", fact, None, details)
+    way_out = IN_MODEL if parted.kind == "initial" else IN_STEPS
+    if not config.determinism.enabled:
+        way_out = SWITCHED_OFF
+    return Finding(subject, "broken", f"{parted}: {what}", way_out, details)
+
+
+def may_differ(subject: str, one: Trace, other: Trace) -> Finding:
+    """Return whether trainings with other settings are equal all the same: a fact, no fault."""
+    parted, details = _compared(one, other)
+    fact = f"equal, {one.digest[:SHOWN_DIGEST]}" if parted is None else str(parted)
+    return Finding(subject, "ok", fact, None, details)
+
+
+def with_other_compiler(subject: str, one: Trace, other: Trace) -> Finding:
+    """Return the same for trainings with and without XLA; ``missing`` if XLA rejects the model."""
+    if one.xla == other.xla:
+        return Finding(subject, "missing", "not compared: XLA rejects this model")
+    return may_differ(subject, one, other)
+
+
+def _compared(one: Trace, other: Trace) -> tuple[Divergence | None, dict[str, object]]:
+    parted = divergence(one, other)
+    told = None if parted is None else {**asdict(parted), "kind": parted.kind}
+    return parted, {
+        "steps": len(one.steps) - 1,
+        "equal": parted is None,
+        "divergence": told,
+        "digests": [one.digest, other.digest],
+    }
+
+
+def _json(value: object) -> str:
+    return json.dumps(value)
