@@ -100,6 +100,7 @@ bench: $(STAMP)  ## measure what the README claims, against peers (long; wants a
 	$(BIN)/python benchmarks/accuracy.py
 	$(BIN)/python benchmarks/inference.py
 	$(BIN)/python benchmarks/keras_convnet.py
+	$(BIN)/python benchmarks/frontier.py
 	$(BIN)/python benchmarks/predecessor.py
 	$(BIN)/python benchmarks/in_docker.py
 	$(BIN)/python benchmarks/bits.py

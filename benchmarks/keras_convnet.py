@@ -55,7 +55,9 @@ def main() -> None:
 
     results = interleave(
         {
-            "example": lambda: _run_example(arguments, next_seed("example")),
+            "example": lambda: run_example(
+                next_seed("example"), arguments.target, arguments.epochs, arguments.examples
+            ),
             "shackdoo": lambda: _run_shackdoo(arguments.task, next_seed("shackdoo")),
         },
         arguments.seeds,
@@ -144,11 +146,21 @@ def _stopper(keras: Any, test: tuple[Any, Any], target: float) -> Any:
     return Stopper()
 
 
-def _run_example(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
+def run_example(
+    seed: int, target: float, epochs: int, examples: int | None = None
+) -> dict[str, Any]:
+    """Train the example in a process of its own; return what :func:`example` does.
+
+    Args:
+        seed: of its weights and order.
+        target: test accuracy to stop at.
+        epochs: at most so many.
+        examples: only so many training images; None for all.
+    """
     command: list[str | Path] = [sys.executable, HERE / "keras_convnet.py", "--only", str(seed)]
-    command += ["--target", str(arguments.target), "--epochs", str(arguments.epochs)]
-    if arguments.examples:
-        command += ["--examples", str(arguments.examples)]
+    command += ["--target", str(target), "--epochs", str(epochs)]
+    if examples:
+        command += ["--examples", str(examples)]
     result: dict[str, Any] = run(command, {"TF_CPP_MIN_LOG_LEVEL": "3"}).result()
     return result
 
@@ -156,10 +168,11 @@ def _run_example(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
 def _run_shackdoo(task: str, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Train twice in one place: no compiled program is cached, then all of them are."""
     with place() as somewhere:
-        return _clocked(somewhere, task, seed), _clocked(somewhere, task, seed)
+        return clocked(somewhere, task, seed), clocked(somewhere, task, seed)
 
 
-def _clocked(somewhere: Place, task: str, seed: int) -> dict[str, Any]:
+def clocked(somewhere: Place, task: str, seed: int) -> dict[str, Any]:
+    """Train a task once; return seconds of the training alone and the test accuracy."""
     file = somewhere.folder / "clock.json"
     clock = ["_target_=training_clock.TrainingClock", f"file={file}"]
     one = somewhere.train(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import platform
@@ -19,9 +20,9 @@ from shackdoo.training.cores import available_cores
 if TYPE_CHECKING:
     from shackdoo.config.schema import DeterminismSpec, GpuSpec
 
-# Keras imports these when they are installed (about a third of its import time) although
-# training needs none of them.
-OPTIONAL_FOR_KERAS = ("sklearn", "matplotlib", "pandas")
+# Keras and TensorFlow import these when they are installed (about a third of their import time)
+# although training needs none of them.
+OPTIONAL_FOR_KERAS = ("sklearn", "matplotlib", "pandas", "scipy")
 
 
 def start_tensorflow(determinism: DeterminismSpec, gpu: GpuSpec, seed: int, xla_cache: Path) -> int:
@@ -56,7 +57,7 @@ def load_tensorflow() -> None:
     """Import TensorFlow and Keras without what they print."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    with _absent(OPTIONAL_FOR_KERAS), _quiet():
+    with _absent(OPTIONAL_FOR_KERAS), _quiet(), _uncollected():
         import keras  # noqa: F401
         import tensorflow  # noqa: F401
 
@@ -84,11 +85,28 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector from going through modules over and over, now and later.
+
+    A quarter of TensorFlow's import is spent on that, and none of it is ever garbage.
+    """
+    if not gc.isenabled() or "tensorflow" in sys.modules:
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@contextmanager
 def _absent(names: tuple[str, ...]) -> Iterator[None]:
     """Let the named packages look uninstalled, unless somebody has imported them already.
 
-    Afterwards they can be imported as usual; only Keras' own optional bridges to them
-    (its scikit-learn wrapper, data frames as input) stay off in this process.
+    Afterwards they can be imported as usual; only the optional bridges to them (Keras'
+    scikit-learn wrapper, data frames and sparse matrices as input) stay off in this process.
     """
     hidden = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None blocks an import

@@ -101,6 +101,19 @@ def test_two_processes_end_in_the_same_weights_and_another_seed_does_not(shackdo
     assert one == same != other
 
 
+def test_mnist_c_trains_a_few_steps(shackdoo: Run, own_project: Path) -> None:
+    done = shackdoo("train", "task=Mnist_C", "debug=quick")
+    assert done.returncode == 0, done.stderr
+    assert "Mnist_C < Mnist_B < Mnist_A < Task" in done.stderr
+
+
+@pytest.mark.slow
+def test_mnist_c_trained_whole_has_learned_the_digits(shackdoo: Run, own_project: Path) -> None:
+    done = shackdoo("train", "task=Mnist_C", "tracking=off")
+    assert done.returncode == 0, done.stderr
+    assert float(printed(done)["test_accuracy"]) >= 0.993
+
+
 def test_mnist_a_reaches_98_5_percent_in_one_epoch(shackdoo: Run) -> None:
     done = shackdoo("train", "--task", "Mnist_A", "tracking=off")
     assert float(printed(done)["test_accuracy"]) >= 0.985

@@ -20,10 +20,10 @@ NO_DIGEST = "0" * 64
 OVERRIDES = {
     "unknown task": (
         ["task=Mnist_X"],
-        r"the override 'task=Mnist_X': no task 'Mnist_X'. Did you mean 'Mnist_[AB]'\? "
-        r"Known: Mnist_A, Mnist_B",
+        r"the override 'task=Mnist_X': no task 'Mnist_X'. Did you mean 'Mnist_[ABC]'\? "
+        r"Known: Mnist_A, Mnist_B, Mnist_C",
     ),
-    "no task": ([], r"No task is named. Known: Mnist_A, Mnist_B. Name one: task="),
+    "no task": ([], r"No task is named. Known: Mnist_A, Mnist_B, Mnist_C. Name one: task="),
     "misspelt parameter": (
         [TASK, "task.parameters.epoch=3"],
         r"the override 'task.parameters.epoch=3': no key 'epoch' in task.parameters. "
@@ -108,7 +108,7 @@ OVERRIDES = {
     ),
     "misspelt class": (
         [TASK, "task._target_=shackdoo.tasks.mnist.Mnist_Q"],
-        r"no class 'Mnist_Q' in the module 'shackdoo.tasks.mnist'. Did you mean 'Mnist_[AB]'",
+        r"no class 'Mnist_Q' in the module 'shackdoo.tasks.mnist'. Did you mean 'Mnist_[ABC]'",
     ),
     "task that is not admitted": (
         [TASK, "task._target_=os.system"],
@@ -317,4 +317,5 @@ def test_completion_of_the_shell_knows_tasks_and_keys(
     monkeypatch.setenv("COMP_LINE", line)
     monkeypatch.setenv("COMP_POINT", str(len(line)))
     assert main(["-sc", "query=bash"]) == 0
-    assert capsys.readouterr().out.split() == ["task=Mnist_A", "task=Mnist_B"]
+    names = ["Mnist_A", "Mnist_B", "Mnist_C"]
+    assert capsys.readouterr().out.split() == [f"task={name}" for name in names]

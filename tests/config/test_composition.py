@@ -160,8 +160,8 @@ def test_multirun_goes_on_after_a_job_that_failed(shipped: Project) -> None:
 
 
 def test_a_mistake_under_multirun(shipped: Project) -> None:
-    with pytest.raises(ConfigError, match=r"no task 'Mnist_C'\. Did you mean 'Mnist_"):
-        run_multi(shipped, ["-m", "task=Mnist_B,Mnist_C"])
+    with pytest.raises(ConfigError, match=r"no task 'Mnist_X'\. Did you mean 'Mnist_"):
+        run_multi(shipped, ["-m", "task=Mnist_B,Mnist_X"])
 
 
 def test_hydras_own_flags(shipped: Project, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,11 +27,11 @@ def message(project: Project, *overrides: str) -> str:
 
 
 ON_THE_COMMAND_LINE = {
-    "no task": ([], "No task is named. Known: Mnist_A, Mnist_B"),
+    "no task": ([], "No task is named. Known: Mnist_A, Mnist_B, Mnist_C"),
     "unknown task": (
         ["task=Mnist_BB"],
         "the override 'task=Mnist_BB': no task 'Mnist_BB'. Did you mean 'Mnist_B'? Known: "
-        "Mnist_A, Mnist_B. Each is a file in conf/task.",
+        "Mnist_A, Mnist_B, Mnist_C. Each is a file in conf/task.",
     ),
     "task in lower case": (["task=mnist_b"], "Did you mean 'Mnist_B'?"),
     "empty task": (["task="], "the override 'task=': task is empty. Known: Mnist_A"),

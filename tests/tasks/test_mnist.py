@@ -12,7 +12,7 @@ import pytest
 
 from shackdoo.task import Task
 from shackdoo.tasks import mnist
-from shackdoo.tasks.mnist import Mnist_A, Mnist_B
+from shackdoo.tasks.mnist import Mnist_A, Mnist_B, Mnist_C
 
 
 def test_mnist_b_differs_in_hyperparameters_only() -> None:
@@ -21,6 +21,10 @@ def test_mnist_b_differs_in_hyperparameters_only() -> None:
     assert [type(statement) for statement in definition.body] == [ast.Expr]
     assert ast.get_docstring(definition)
     assert Mnist_B.lineage() == [Mnist_B, Mnist_A, Task]
+
+
+def test_mnist_c_is_mnist_b_for_longer() -> None:
+    assert Mnist_C.lineage() == [Mnist_C, Mnist_B, Mnist_A, Task]
 
 
 def test_tasks_are_checked_without_tensorflow() -> None:
@@ -46,3 +50,13 @@ def test_smoothed_crossentropy_is_keras_own_on_one_hot_targets() -> None:
     ours = SmoothedCrossentropy(0.1)(labels, logits)
     theirs = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
     np.testing.assert_allclose(ours, theirs(np.eye(10)[labels], logits), rtol=1e-6)
+
+
+def test_cosine_waves_are_orthonormal_from_slow_to_fast_with_both_signs() -> None:
+    waves = mnist.cosine_waves(25, 5)
+    assert waves.shape == (5, 5, 50)
+    flat = waves[..., :25].reshape(25, 25)
+    np.testing.assert_allclose(flat.T @ flat, np.eye(25), atol=1e-6)
+    np.testing.assert_array_equal(waves[..., 25:], -waves[..., :25])
+    np.testing.assert_array_equal(mnist.cosine_waves(3, 5)[..., :3], waves[..., :3])
+    assert np.ptp(waves[..., 0]) == pytest.approx(0, abs=1e-6)
