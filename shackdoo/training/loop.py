@@ -27,7 +27,7 @@ from shackdoo.training.checkpoints import Checkpoints
 from shackdoo.training.dataset import Split
 from shackdoo.training.mirrored import programs_for
 from shackdoo.training.order import epoch_order, step_seeds
-from shackdoo.training.programs import Augment
+from shackdoo.training.programs import Augment, Followed
 
 Logs = dict[str, float]
 
@@ -304,42 +304,49 @@ class Loop:
         began = time.perf_counter() - start.seconds
         while step < steps and not self.model.stop_training:
             before = epoch * steps + step
-            last = min(step + (1 if each_step else self._chunk_length(before)), steps)
+            last = min(step + (1 if each_step else self._chunk), steps)
             callbacks.on_train_batch_begin(step)
-            self._run_chunk(epoch, step, last, order, train)
+            followed = self._run_chunk(epoch, step, last, order, train)
             logs = self._metrics()
             callbacks.on_train_batch_end(last - 1, logs)
             self.observer.advanced(last, logs)
-            self._report(epoch * steps + last, logs)
+            self._report(before, followed)
             step = last
             seconds = time.perf_counter() - began
             self._offer(Position(epoch, step, seconds), steps, callbacks, logs)
         return step, time.perf_counter() - began
 
-    def _chunk_length(self, before: int) -> int:
-        """Return how many steps to run at once after ``before`` steps of the training."""
+    def _report(self, before: int, followed: Sequence[Logs]) -> None:
+        """Report what followed after ``before`` steps of the training, where it is time to."""
         every = self.options.report_every
-        return min(self._chunk, every - before % every) if every else self._chunk
-
-    def _report(self, step: int, logs: Logs) -> None:
-        every = self.options.report_every
-        if every and step % every == 0:
-            self.observer.reported(step, logs)
+        for step, logs in enumerate(followed, start=before + 1):
+            if every and step % every == 0:
+                self.observer.reported(step, logs)
 
     def _run_chunk(
         self, epoch: int, first: int, last: int, order: np.ndarray[Any, Any], train: Split
-    ) -> None:
-        """Run the steps ``range(first, last)``; a last batch that is not full runs by itself."""
+    ) -> list[Logs]:
+        """Run the steps ``range(first, last)``; a last batch that is not full runs by itself.
+
+        Returns:
+            The metrics after each step, if they are reported.
+        """
         size = self.options.batch_size
         seeds = step_seeds(first, last, self.options.seed, epoch)
         positions = order[first * size : last * size]
         full = len(positions) // size
         began = time.perf_counter()
+        followed: list[Logs] = []
         if full:
-            self._programs.train(train.take(positions[: full * size]), full, seeds[:full])
+            followed += _each_step(
+                self._programs.train(train.take(positions[: full * size]), full, seeds[:full])
+            )
         if full < last - first:
-            self._programs.train(train.take(positions[full * size :]), 1, seeds[full:])
+            followed += _each_step(
+                self._programs.train(train.take(positions[full * size :]), 1, seeds[full:])
+            )
         self._adapt_chunk(last - first, time.perf_counter() - began)
+        return followed
 
     def _adapt_chunk(self, steps: int, seconds: float) -> None:
         """Choose the next chunk's length. It changes when others may act, not what is computed."""
@@ -351,6 +358,12 @@ class Loop:
     def _metrics(self) -> Logs:
         results = self.model.get_metrics_result()
         return {name: float(value) for name, value in results.items()}
+
+
+def _each_step(followed: Followed) -> list[Logs]:
+    """Return the metrics of each step from those of all."""
+    columns = [values.tolist() for values in followed.values()]
+    return [dict(zip(followed, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def acts_on_batches(callback: keras.callbacks.Callback) -> bool:

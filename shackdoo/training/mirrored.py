@@ -38,13 +38,14 @@ def programs_for(
     Raises:
         RunError: if its batches, its loss or its optimizer can't be shared by several devices.
     """
+    follow = options.report_every is not None
     if not isinstance(model.distribute_strategy, tf.distribute.MirroredStrategy):
-        return Programs(model, augment, options.xla, notice)
+        return Programs(model, augment, options.xla, notice, follow)
     for name in BATCH_SIZES:
         devices = model.distribute_strategy.num_replicas_in_sync
         if why := unshared_batch(name, getattr(options, name), devices):
             raise RunError(why)
-    return MirroredPrograms(model, augment, options.xla, notice)
+    return MirroredPrograms(model, augment, options.xla, notice, follow)
 
 
 class MirroredPrograms(Programs):
@@ -60,6 +61,7 @@ class MirroredPrograms(Programs):
         augment: Augment | None,
         xla: bool,
         notice: Callable[[str], None],
+        follow: bool = False,
     ) -> None:
         """Prepare the programs.
 
@@ -69,7 +71,7 @@ class MirroredPrograms(Programs):
         _check_sums(model)
         self._strategy = model.distribute_strategy
         self._devices = self._strategy.num_replicas_in_sync
-        super().__init__(model, augment, False, notice)
+        super().__init__(model, augment, False, notice, follow)
         for text in _differences(model, xla):
             notice(text)
 

@@ -17,6 +17,7 @@ from shackdoo.training.dataset import Split, map_arrays
 from shackdoo.training.order import Seeds
 
 Augment = Callable[[Any, Any], Any]
+Followed = dict[str, Any]
 
 # What TensorFlow raises when XLA can't take a program; nothing has been computed by then.
 _REFUSALS = (
@@ -41,8 +42,19 @@ class Programs:
         augment: Augment | None,
         xla: bool,
         notice: Callable[[str], None],
+        follow: bool = False,
     ) -> None:
+        """Prepare the programs.
+
+        Args:
+            model: compiled.
+            augment: random change of a batch of inputs, or None.
+            xla: whether XLA compiles the steps.
+            notice: shows a line.
+            follow: whether the metrics after each step are handed out.
+        """
         self._model = model
+        self._follow = follow
         self._augment = augment
         self._notice = notice
         self._built = False
@@ -52,17 +64,21 @@ class Programs:
         """Create the variables of optimizer and metrics, as far as the shapes of a batch tell."""
         self._build_state(map_arrays(lambda leaf: _stacked(leaf, 1), examples.parts))
 
-    def train(self, examples: Split, steps: int, seeds: Seeds) -> None:
+    def train(self, examples: Split, steps: int, seeds: Seeds) -> Followed:
         """Take ``steps`` training steps over the examples, in their order.
 
         Args:
             examples: ``steps`` batches of one size, one behind the other.
             steps: number of batches.
             seeds: for the augmentation of each step, ``(steps, 2)``.
+
+        Returns:
+            Each metric by its name, after each step: ``(steps,)``; empty if they are not followed.
         """
         batches = map_arrays(lambda leaf: _stacked(leaf, steps), examples.parts)
         self._build_state(batches)
-        self._with_way_out(lambda: self._take_steps(batches, tf.constant(seeds)))
+        followed = self._with_way_out(lambda: self._take_steps(batches, tf.constant(seeds)))
+        return {name: values.numpy() for name, values in followed.items()}
 
     def evaluate(self, examples: Split) -> Any:
         """Add one batch to the model's metrics; return its outputs as NumPy arrays."""
@@ -90,13 +106,13 @@ class Programs:
         with contextlib.suppress(Exception):  # a model that must see numbers, not shapes
             self._model._symbolic_build(data_batch=batch)
 
-    def _take_steps(self, batches: Any, seeds: Any) -> None:
+    def _take_steps(self, batches: Any, seeds: Any) -> Any:
         """Run the program for batches of this shape, the same for any number of them."""
         any_number = map_arrays(
             lambda leaf: tf.TensorSpec([None, *leaf.shape[1:]], leaf.dtype), batches
         )
         self._train.get_concrete_function(any_number, tf.TensorSpec([None, 2], seeds.dtype))
-        self._train(batches, seeds)
+        return self._train(batches, seeds)
 
     def _one_step(self, batch: Any) -> None:
         self._model.train_step(batch)
@@ -105,17 +121,33 @@ class Programs:
         self._model.test_step(batch)
         return self._model(batch[0], training=False)  # XLA merges it with test_step's own pass
 
-    def _many_steps(self, batches: Any, seeds: Any) -> None:
+    def _many_steps(self, batches: Any, seeds: Any) -> Any:
         steps = tf.shape(seeds)[0]
+        kept = {name: tf.TensorArray(v.dtype, steps) for name, v in self._results().items()}
 
-        def body(step: Any) -> tuple[Any]:
+        def body(step: Any, kept: Any) -> tuple[Any, Any]:
             inputs, targets, weights = map_arrays(lambda leaf: leaf[step], batches)
             if self._augment is not None:
                 inputs = self._augment(inputs, seeds[step])
             self._train_step((inputs, targets, weights))
-            return (step + 1,)
+            # Read outside of what XLA compiles: following a training must not change its bits.
+            results = self._results()
+            return step + 1, {
+                name: array.write(step, results[name]) for name, array in kept.items()
+            }
 
-        tf.while_loop(lambda step: step < steps, body, (tf.constant(0),), parallel_iterations=1)
+        start = (tf.constant(0), kept)
+        _, kept = tf.while_loop(lambda step, _: step < steps, body, start, parallel_iterations=1)
+        return {name: array.stack() for name, array in kept.items()}
+
+    def _results(self) -> dict[str, Any]:
+        if not self._follow:
+            return {}
+        try:
+            results: dict[str, Any] = self._model.get_metrics_result()
+        except ValueError:  # not built yet: a trace that builds them is made once more
+            return {}
+        return results
 
     def _with_way_out(self, run: Callable[[], Any]) -> Any:
         """Run a program; if XLA refuses it, say so and go on without XLA."""

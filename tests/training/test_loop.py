@@ -99,6 +99,25 @@ def test_reports_come_at_their_steps_of_the_training_and_change_nothing(
     assert weights(reported) == weights(whole)
 
 
+@pytest.mark.parametrize("xla", [False, True])
+def test_reports_are_the_means_that_a_callback_sees_after_each_step(notes: Any, xla: bool) -> None:
+    class Seen(keras.callbacks.Callback):
+        def __init__(self) -> None:
+            super().__init__()
+            self.logs: list[dict[str, float]] = []
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.logs.append(dict(logs))
+
+    seen, options = Seen(), replace(OPTIONS, epochs=2, drop_remainder=False, xla=xla)
+    watched, reported = model(), model()
+    Loop(watched, options, notes, [seen]).fit(split())
+    Loop(reported, replace(options, report_every=1), notes).fit(split())
+    assert [logs for _, logs in notes.reports] == seen.logs
+    assert [step for step, _ in notes.reports] == list(range(1, 2 * 9 + 1))
+    assert weights(reported) == weights(watched)
+
+
 def test_remainder_and_limit_of_steps() -> None:
     assert OPTIONS.steps_per_epoch(68) == 8
     assert replace(OPTIONS, drop_remainder=False).steps_per_epoch(68) == 9
