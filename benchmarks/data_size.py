@@ -1,7 +1,7 @@
 """Time and memory of a training against the size of its data.
 
-MNIST once, and repeated with a shift of its own a copy and noise; each size is a catalog entry
-of a project of its own and two epochs are trained over it, in a fresh process, in turns. Counted are
+MNIST once, and repeated with a shift of its own a copy and noise; each size is a catalog entry of
+a project of its own and two epochs are trained over it, in a fresh process, in turns. Counted are
 the seconds of the second epoch with its validation (the first one has compiled), and the largest
 resident size of the process.
 """
