@@ -104,6 +104,8 @@ bench: $(STAMP)  ## measure what the README claims, against peers (long; wants a
 	$(BIN)/python benchmarks/predecessor.py
 	$(BIN)/python benchmarks/in_docker.py
 	$(BIN)/python benchmarks/bits.py
+	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/data_size.py
 
 lock: | $(BIN)/uv  ## remake the lock files from pyproject.toml (ARGS=--upgrade for newest versions)
 	$(COMPILE) -o requirements.lock

@@ -32,6 +32,14 @@ class TrainingClock(keras.callbacks.Callback):
         self.file.write_text(json.dumps({"wall": wall, "cpu": cpu}), encoding="utf-8")
 
 
+class LastEpochClock(TrainingClock):
+    """Writes the seconds of the last epoch, with its validation; the first one has compiled."""
+
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        """Start both clocks anew."""
+        self.on_train_begin()
+
+
 class StepClock(TrainingClock):
     """Writes also ``{"longest_gap": …}``: seconds between the ends of two steps of an epoch."""
 
