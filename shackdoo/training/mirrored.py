@@ -66,9 +66,10 @@ class MirroredPrograms(Programs):
         """Prepare the programs.
 
         Raises:
-            RunError: if the loss or the optimizer means something else on several devices.
+            RunError: if loss, layers or optimizer mean something else on several devices.
         """
         _check_sums(model)
+        _check_layers(model)
         self._strategy = model.distribute_strategy
         self._devices = self._strategy.num_replicas_in_sync
         super().__init__(model, augment, False, notice, follow)
@@ -131,7 +132,7 @@ class MirroredPrograms(Programs):
     def _gather_metrics(self) -> None:
         """Move the metrics to the first device, in the order of the devices.
 
-        So a training goes on in the same bits after a checkpoint, which holds nothing but sums.
+        Where they are says nothing then: a checkpoint, which holds their sums, holds all of them.
         """
         for copies in self._summed_metrics():
             total = tf.add_n([copy.read_value() for copy in copies])
@@ -173,6 +174,17 @@ def _check_sums(model: keras.Model) -> None:
             )
 
 
+def _check_layers(model: keras.Model) -> None:
+    """Refuse losses of layers: where devices wait for each other, they come out wrong."""
+    for layer in model._flatten_layers():
+        if getattr(layer, "activity_regularizer", None) is not None:
+            raise RunError(
+                f"The layer '{layer.name}' has an activity_regularizer, whose loss does not come "
+                f"out as on one device, so it can't be used with strategy=mirrored. Leave it away, "
+                f"or train on one device (strategy=single)."
+            )
+
+
 def _check_variables(model: keras.Model) -> None:
     """Refuse a variable that all devices would change at once."""
     for variable in (*model.variables, *model.optimizer.variables, *model.metrics_variables):
@@ -191,17 +203,10 @@ def _differences(model: keras.Model, xla: bool) -> Iterator[str]:
             "strategy=mirrored trains without XLA, which can't compile a step that crosses "
             "devices; strategy.xla=false spares this notice."
         )
-    layers = model._flatten_layers()
-    for layer in layers:
+    for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization) and not layer.synchronized:
             yield (
                 f"The layer '{layer.name}' (BatchNormalization) takes its statistics from each "
                 f"device's share of a batch alone, so the losses are not those of one device. Way "
                 f"out: BatchNormalization(synchronized=True) in build_model()."
-            )
-        if getattr(layer, "activity_regularizer", None) is not None:
-            yield (
-                f"The layer '{layer.name}' has an activity_regularizer: Keras takes it from each "
-                f"device's share of a batch and averages over the devices, so it weighs less "
-                f"than on one device."
             )

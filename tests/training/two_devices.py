@@ -268,11 +268,9 @@ def notices() -> Any:
     from shackdoo.training.loop import Loop
 
     with placement(TWO):
-        layers = [
-            keras.layers.Dense(2, activity_regularizer="l2", name="held"),
-            keras.layers.BatchNormalization(name="alone"),
-        ]
-        model = keras.Sequential([keras.Input((12,)), *layers])
+        model = keras.Sequential(
+            [keras.Input((12,)), keras.layers.BatchNormalization(name="alone")]
+        )
         model.compile("sgd", loss="mse")
     notes = Notes()
     loop = Loop(model, options(xla=True), notes)  # type: ignore[arg-type]
@@ -289,8 +287,13 @@ def refusals() -> Any:
 
     outside = keras.metrics.SparseCategoricalAccuracy(name="outside")
     summed = keras.losses.MeanSquaredError(reduction="sum", name="summed")
+    with placement(TWO):
+        held = keras.layers.Dense(2, activity_regularizer="l2", name="held")
+        regularized = keras.Sequential([keras.Input((12,)), held])
+        regularized.compile("sgd", loss="mse")
     told = []
     for model, chosen in (
+        (regularized, options()),
         (classifier(TWO, clipped), options()),
         (classifier(TWO, lambda: keras.optimizers.LossScaleOptimizer(clipped())), options()),
         (classifier(TWO, loss=summed), options()),
