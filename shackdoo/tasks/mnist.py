@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt
 
+from shackdoo.errors import TaskError
 from shackdoo.task import Task
 from shackdoo.tasks import handwriting, ink
 
@@ -38,18 +39,19 @@ class Mnist_A(Task):
         image_size: handwriting.Size
         image_polarity: ink.Polarity
 
-        @model_validator(mode="after")
-        def _enough_waves(self) -> Self:
-            if self.stem == "cosine" and (
-                self.stem_filters % 2 or self.stem_filters > WAVES_AT_MOST
-            ):
-                raise ValueError(
-                    f"must have an even stem_filters of at most {WAVES_AT_MOST} with stem=cosine "
-                    f"(waves come in pairs), not {self.stem_filters}; stem=learned takes any"
-                )
-            return self
-
     parameters: Parameters
+
+    def check(self) -> None:
+        """Raise a TaskError if the parameters can't go with the data or with one another."""
+        super().check()
+        filters = self.parameters.stem_filters
+        if self.parameters.stem == "cosine" and (filters % 2 or filters > WAVES_AT_MOST):
+            raise TaskError(
+                f"task.parameters.stem_filters is {filters}, but stem=cosine takes an even number "
+                f"of at most {WAVES_AT_MOST}, as waves come in pairs. Choose such a one, or set "
+                f"task.parameters.stem=learned.",
+                key="task.parameters.stem_filters",
+            )
 
     def refusals(self, inputs: Any) -> Mapping[int, str]:
         """Return which pictures hold nothing or are none."""

@@ -60,6 +60,12 @@ OVERRIDES = {
         r"the override 'task.parameters.batch_size=60000': task.parameters.batch_size is 60000, "
         r"but 'mnist' has 54000 training examples .* Choose at most 54000",
     ),
+    "an odd number of waves in pairs": (
+        ["task=Mnist_B", "task.parameters.stem_filters=25"],
+        r"'task.parameters.stem_filters=25': task.parameters.stem_filters is 25, but stem=cosine "
+        r"takes an even number of at most 50, as waves come in pairs. Choose such a one, or set "
+        r"task.parameters.stem=learned",
+    ),
     "unknown optimizer": (
         [TASK, "optimizer=adm"],
         r"no optimizer 'adm'. Did you mean 'adam'\? Known: adam, adamw, rmsprop, sgd",

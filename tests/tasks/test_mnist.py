@@ -10,6 +10,9 @@ import sys
 import numpy as np
 import pytest
 
+from shackdoo.commands.checking import check
+from shackdoo.config.compose import compose
+from shackdoo.config.project import find_project
 from shackdoo.task import Task
 from shackdoo.tasks import mnist
 from shackdoo.tasks.mnist import Mnist_A, Mnist_B, Mnist_C
@@ -60,3 +63,15 @@ def test_cosine_waves_are_orthonormal_from_slow_to_fast_with_both_signs() -> Non
     np.testing.assert_array_equal(waves[..., 25:], -waves[..., :25])
     np.testing.assert_array_equal(mnist.cosine_waves(3, 5)[..., :3], waves[..., :3])
     assert np.ptp(waves[..., 0]) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("stem", "learned"), [("learned", True), ("cosine", False)])
+def test_the_stem_is_learned_or_made_of_waves(stem: str, learned: bool) -> None:
+    pytest.importorskip("keras")
+    request = ["task=Mnist_B", f"task.parameters.stem={stem}"]
+    project = find_project()
+    model = check(compose("train", request, project), project).task.build_model()
+    kernel = model.weights[0]
+    assert any(kernel is weight for weight in model.trainable_weights) == learned
+    waves = mnist.cosine_waves(kernel.shape[-1] // 2, kernel.shape[0])
+    assert np.array_equal(kernel.numpy()[:, :, 0], waves) != learned
