@@ -69,9 +69,8 @@ def end(code: int) -> NoReturn:
     apart; what others asked to be done at the end is done, the rest is left to the system.
     """
     if "tensorflow" in sys.modules:
-        for thread in threading.enumerate():
-            if thread is not threading.current_thread() and not thread.daemon:
-                thread.join()
+        # As the interpreter does: pools of threads are told to end before they are waited for.
+        threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
