@@ -8,9 +8,9 @@ from pathlib import Path
 
 from shackdoo.commands.checking import Checked, check
 from shackdoo.commands.joined import JOINED
+from shackdoo.commands.run_lookup import RunLookup
 from shackdoo.commands.stopped import (
     Stopped,
-    newest_unfinished,
     read_stopped,
     refuse_running,
     told,
@@ -20,8 +20,7 @@ from shackdoo.config.project import Project
 from shackdoo.config.record import config_digest
 from shackdoo.errors import RequestError
 from shackdoo.provenance.compare import Difference, differences
-from shackdoo.tracking.listing import list_local
-from shackdoo.tracking.state import close_if_dead, read_run
+from shackdoo.tracking.state import RUNS, close_if_dead, read_run
 
 
 def reopened(folder: Path, project: Project, force: bool) -> tuple[Checked, Stopped]:
@@ -55,13 +54,12 @@ def stopped_before(checked: Checked) -> Stopped | None:
     """
     if checked.composed.config.resume is None:
         return None
-    list_local(checked.project.state_dir())  # closes those that died
-    found = newest_unfinished(checked.project, config_digest(checked.composed.values))
+    found = RunLookup(checked.project).unfinished(config_digest(checked.composed.values))
     if found is None:
         _say("resume=auto: no unfinished run of this configuration; starting anew")
         return None
     try:
-        stopped = read_stopped(found)
+        stopped = _read(checked.project.state_dir() / RUNS / found.uid)
     except RequestError as error:
         _say(f"resume=auto: {error} Starting anew.")
         return None

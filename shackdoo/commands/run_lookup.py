@@ -16,6 +16,7 @@ from shackdoo.tracking.store import resolve_uri
 from shackdoo.tracking.store_runs import Query, search_store
 
 LATEST, BEST = "latest", "best"
+DIGEST = "shackdoo.config_digest"  # tag
 STOPPED = ("KILLED", "FAILED")
 WEIGHTS = "shackdoo.weights_sha256"
 SHORTEST = 4  # characters that an id is begun with, at least
@@ -83,13 +84,17 @@ class RunLookup:
             return self._best(task, best)
         return self._named(wanted)
 
-    def unfinished(self) -> ListedRun | None:
+    def unfinished(self, digest: str | None = None) -> ListedRun | None:
         """Return the newest training of this project on this machine that has not finished.
 
         One that is going on is none of them.
+
+        Args:
+            digest: of its configuration; None for any.
         """
         for run in self.local:
-            if run.uid in self._ours and run.status in STOPPED and KIND not in run.tags:
+            stopped = run.status in STOPPED and KIND not in run.tags
+            if stopped and digest in (None, run.tags.get(DIGEST)) and run.uid in self._ours:
                 return run
         return None
 

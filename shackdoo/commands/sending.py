@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from pathlib import Path
 
+from shackdoo.tracking.blobs import named_copy
 from shackdoo.tracking.tracker import Artifact, Tracker
 
 FOLDER, NAME = "checkpoints", "newest.ckpt"  # among the run's artifacts
@@ -28,8 +30,5 @@ class Sending:
         if self._seconds is None or not (last or time.monotonic() - self._last >= self._seconds):
             return
         self._last = time.monotonic()
-        named = path.with_name(f".{NAME}")
-        named.unlink(missing_ok=True)
-        named.hardlink_to(path)
-        self._tracker.attach(Artifact(named.replace(path.with_name(NAME)), FOLDER))
-        path.with_name(NAME).unlink()
+        with tempfile.TemporaryDirectory() as scratch:
+            self._tracker.attach(Artifact(named_copy(path, Path(scratch) / NAME), FOLDER))

@@ -10,16 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from shackdoo.config.project import Project
 from shackdoo.errors import RequestError
 from shackdoo.provenance.compare import Difference
 from shackdoo.tracking.continued import Continued, Recorded, read_recorded
 from shackdoo.tracking.journal import Entry, JournalTracker
 from shackdoo.tracking.shipping import reopen_shipping
-from shackdoo.tracking.state import LocalRun, local_runs
+from shackdoo.tracking.state import LocalRun
 
 REQUEST, MANIFEST, CHECKPOINTS = "request.json", "manifest.json", "checkpoints"
-DIGEST = "shackdoo.config_digest"  # tag
 LOCK_SECONDS = 2.0  # a shipper that closes a dead run holds its journal for a moment
 MOST_TOLD = 12  # differences in one message
 
@@ -109,20 +107,6 @@ def refuse_running(run: LocalRun) -> None:
     """Raise a RequestError if the run is going on at this moment; ``run`` was just read."""
     if run.status is None:
         raise RequestError(_running(run.uid))
-
-
-def newest_unfinished(project: Project, digest: str) -> LocalRun | None:
-    """Return the newest run of this state folder with this configuration that has not finished.
-
-    One that is going on is none of them.
-    """
-    for run in local_runs(project.state_dir()):
-        if run.status in (None, "FINISHED") or run.header["project_root"] != str(project.root):
-            continue
-        recorded = read_recorded(run.journal)
-        if recorded.tags.get(DIGEST) == digest and "shackdoo.kind" not in recorded.tags:
-            return run
-    return None
 
 
 def told(changes: Sequence[Difference]) -> str:
