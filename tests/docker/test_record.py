@@ -46,8 +46,7 @@ def test_a_training_belongs_to_who_started_it_and_gives_the_bits_that_it_gives_o
     image = json.loads(manifest.read_text())["environment"]["image"]
     assert image == run["tags"]["mlflow.docker.image.id"]
 
-    outside = ["python", "-m", "shackdoo.cli", "train", "task=Mnist_B", SHORT]
-    code, said = person.run(*outside)
+    code, said = person.train_outside(SHORT)
     assert code == 0, said
     inside = run["tags"]["shackdoo.weights_sha256"]
     assert newest(person.clone)["tags"]["shackdoo.weights_sha256"] == inside

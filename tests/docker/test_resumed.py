@@ -42,8 +42,7 @@ def test_killed_in_a_container_and_resumed_in_another(
     code, said = person.mlflow_run(overrides=f"{REQUEST} resume=auto")
     assert code == 0, said
     assert "goes on after step " in said
-    outside_it = ["python", "-m", "shackdoo.cli", "train", "task=Mnist_B", *REQUEST.split()]
-    code, outside = person.run(*outside_it)
+    code, outside = person.train_outside(*REQUEST.split())
     assert code == 0, outside
     runs = runs_of(f"sqlite:///{person.clone / 'mlflow.db'}")
     trained = [run for run in runs if "shackdoo.weights_sha256" in run["tags"]]
