@@ -8,6 +8,7 @@
     │   ├── TaskError                a task's class or its parameters
     │   ├── CatalogError             a data set's name, file or digest
     │   └── StoreError               where to track to, or a folder that can't be written
+    ├── IngredientError     exit 3   a run can't be made again: something of it is missing
     └── RunError            exit 1   the run was started and failed
         └── DataError                a fault inside the data that only reading it finds
 
@@ -54,6 +55,12 @@ class CatalogError(RequestError):
 
 class StoreError(RequestError):
     """The tracking store is misnamed, or a folder can't be written."""
+
+
+class IngredientError(ShackdooError):
+    """A run can't be made again, since something that it was made of can't be had; it is named."""
+
+    exit_code = 3
 
 
 class RunError(ShackdooError):

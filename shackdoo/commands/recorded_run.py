@@ -1,0 +1,141 @@
+"""A run with all that is on record of it, wherever that lies: on this machine or in the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from shackdoo.commands.run_lookup import RunLookup
+from shackdoo.config.project import Project
+from shackdoo.errors import RequestError, StoreError
+from shackdoo.provenance.outcome import Curves, Outcome
+from shackdoo.tracking.continued import read_recorded
+from shackdoo.tracking.journal import JOURNAL
+from shackdoo.tracking.listing import ListedRun
+from shackdoo.tracking.state import RUNS
+
+MANIFEST = "manifest.json"
+MAX_MANIFEST = 1 << 25  # bytes
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A run, and where its files are.
+
+    Attributes:
+        run: as it is listed.
+        folder: of its record on this machine; None if it was recorded on another.
+        scratch: where files that only the store has are put.
+    """
+
+    run: ListedRun
+    folder: Path | None
+    scratch: Path
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it was not recorded on this machine."""
+        return self.folder is None
+
+    @property
+    def name(self) -> str:
+        """What the run is called in messages."""
+        return f"{self.run.uid[:8]} ({self.run.run_name})"
+
+    @cached_property
+    def manifest(self) -> Mapping[str, Any]:
+        """What it was made of, and what came out.
+
+        Raises:
+            RequestError: if there is none that can be read.
+        """
+        path = self.file(MANIFEST)
+        if path is None:
+            raise RequestError(
+                f"The run {self.name} has no {MANIFEST}: it is no run of shackdoo's, or it was "
+                f"stopped before it had recorded what it is."
+            )
+        if path.stat().st_size > MAX_MANIFEST:
+            raise RequestError(
+                f"The {MANIFEST} of the run {self.name} has more than {MAX_MANIFEST >> 20} MB, so "
+                f"it is none of shackdoo's."
+            )
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RequestError(
+                f"The {MANIFEST} of the run {self.name} is damaged: {error}."
+            ) from None
+        if not isinstance(found, dict):
+            raise RequestError(f"The {MANIFEST} of the run {self.name} is damaged: no mapping.")
+        return found
+
+    @cached_property
+    def curves(self) -> Curves:
+        """Each metric at each step."""
+        if self.folder is not None:
+            recorded = read_recorded(self.folder / JOURNAL)
+            points = [(*key, value) for key, value in recorded.metrics.items()]
+        else:
+            from shackdoo.tracking.mlflow_store import metric_points
+
+            found = metric_points(self.run.store, str(self.run.mlflow_run_id))
+            points = [(name, step, value) for name, step, _, value in found]
+        curves: dict[str, dict[int, float]] = {}
+        for name, step, value in points:
+            curves.setdefault(name, {})[step] = value
+        return curves
+
+    @property
+    def outcome(self) -> Outcome:
+        """What it has computed."""
+        return Outcome.of(self.manifest, self.curves)
+
+    def file(self, name: str) -> Path | None:
+        """Return a file of the record, as ``code.diff``; None if there is none.
+
+        Args:
+            name: relative, as it is written in the run's folder and among its artifacts.
+        """
+        if self.folder is not None:
+            path = self.folder / "files" / name
+            return path if path.is_file() else None
+        fetched = self.scratch / "fetched" / name
+        if not fetched.is_file():
+            self._fetch(name, fetched)
+        return fetched if fetched.is_file() else None
+
+    def _fetch(self, name: str, target: Path) -> None:
+        from shackdoo.tracking.mlflow_store import download
+
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            address = f"runs:/{self.run.mlflow_run_id}/{name}"
+            found = download(self.run.store, address, target.parent)
+        except StoreError:
+            return
+        if found != target and found.is_file():
+            found.replace(target)
+
+
+def recorded_run(wanted: str, project: Project, scratch: Path) -> RecordedRun:
+    """Return the run that ``wanted`` names.
+
+    Args:
+        wanted: an id or its beginning, or ``latest``.
+        project: whose state folder and store.
+        scratch: a folder of the caller's, for files that only the store has.
+
+    Raises:
+        RequestError: if there is none, or more than one.
+    """
+    run = RunLookup(project).find(wanted)
+    folder = project.state_dir() / RUNS / (run.run_uid or run.uid)
+    here = run.shipped is not None and (folder / JOURNAL).is_file()
+    if not here and run.mlflow_run_id is None:
+        raise RequestError(f"The record of the run {run.uid} is gone from this machine.")
+    return RecordedRun(run, folder if here else None, scratch)

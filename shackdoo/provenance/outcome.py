@@ -1,0 +1,138 @@
+"""What came out of a run, and how two outcomes differ: in bits, in metrics, from which step on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Curves = Mapping[str, Mapping[int, float]]  # metric to the value at each step
+TIMINGS = frozenset({"epoch_seconds", "examples_per_second", "inputs_per_second"})
+SYSTEM = "system/"  # begins the names of what the machine was measured at
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run has computed.
+
+    Attributes:
+        weights: sha256 of all weights; None if none were trained.
+        arrays: the same of each array of weights, by its name, in the model's order.
+        predictions: sha256 of the predictions on the test split; None if there are none.
+        metrics: the final numbers, exact, timings left out.
+        curves: each metric at each step, timings and the machine's own left out.
+    """
+
+    weights: str | None = None
+    arrays: Mapping[str, str] = field(default_factory=dict)
+    predictions: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    curves: Curves = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any], curves: Curves) -> Outcome:
+        """Return the outcome of the run that a manifest is of, with its recorded curves."""
+        results = manifest.get("results") or {}
+        weights = results.get("weights") or {}
+        return cls(
+            weights=weights.get("sha256"),
+            arrays=weights.get("arrays", {}),
+            predictions=results.get("predictions_sha256"),
+            metrics={n: v for n, v in results.get("metrics", {}).items() if _is_result(n)},
+            curves={name: dict(steps) for name, steps in curves.items() if _is_result(name)},
+        )
+
+
+@dataclass(frozen=True)
+class Parting:
+    """The first step at which a metric of two runs is not the same."""
+
+    name: str
+    step: int
+    first: float
+    second: float
+
+
+@dataclass(frozen=True)
+class Effect:
+    """How two outcomes differ.
+
+    Attributes:
+        same_weights: None if one of them has none.
+        same_predictions: the same.
+        arrays: names of the arrays of weights that differ, in the model's order.
+        metrics: each final number of either, with its two values; None where one has none.
+        parting: where the curves part first; None if they never do as far as both go.
+        compared: how many points of curves both have.
+    """
+
+    same_weights: bool | None
+    same_predictions: bool | None
+    arrays: tuple[str, ...]
+    metrics: Mapping[str, tuple[float | None, float | None]]
+    parting: Parting | None
+    compared: int
+
+    @property
+    def same_metrics(self) -> bool:
+        """Whether all numbers are equal to the last bit, final ones and curves."""
+        pairs = self.metrics.values()
+        return self.parting is None and all(same_number(one, other) for one, other in pairs)
+
+    @property
+    def identical(self) -> bool:
+        """Whether nothing that both have differs, and there is something that both have."""
+        told = self.same_weights is not None or bool(self.metrics) or self.compared > 0
+        bits = (self.same_weights, self.same_predictions)
+        return told and self.same_metrics and False not in bits
+
+
+def effect(first: Outcome, second: Outcome) -> Effect:
+    """Return how the second outcome differs from the first."""
+    names = [*first.metrics, *(name for name in second.metrics if name not in first.metrics)]
+    points = list(_shared(first.curves, second.curves))
+    partings = [point for point in points if not same_number(point.first, point.second)]
+    return Effect(
+        same_weights=_same(first.weights, second.weights),
+        same_predictions=_same(first.predictions, second.predictions),
+        arrays=_differing_arrays(first.arrays, second.arrays),
+        metrics={name: (first.metrics.get(name), second.metrics.get(name)) for name in names},
+        parting=min(partings, key=lambda point: (_unit(point.name), point.step), default=None),
+        compared=len(points),
+    )
+
+
+def same_number(one: float | None, other: float | None) -> bool:
+    """Return whether two numbers are the same to the last bit; two that are none are the same."""
+    if one is None or other is None:
+        return one is other
+    return one == other or (math.isnan(one) and math.isnan(other))
+
+
+def _is_result(name: str) -> bool:
+    return name not in TIMINGS and not name.startswith(SYSTEM)
+
+
+def _unit(name: str) -> int:
+    """Put what is counted in steps of the optimizer before what is counted in epochs."""
+    return 0 if name.startswith("batch_") else 1
+
+
+def _shared(first: Curves, second: Curves) -> Iterator[Parting]:
+    for name, steps in first.items():
+        others = second.get(name, {})
+        for step, value in steps.items():
+            if step in others:
+                yield Parting(name, step, value, others[step])
+
+
+def _same(one: str | None, other: str | None) -> bool | None:
+    return None if one is None or other is None else one == other
+
+
+def _differing_arrays(first: Mapping[str, str], second: Mapping[str, str]) -> tuple[str, ...]:
+    if not first or not second:
+        return ()
+    names = [*first, *(name for name in second if name not in first)]
+    return tuple(name for name in names if first.get(name) != second.get(name))
