@@ -17,6 +17,7 @@ from shackdoo.errors import RequestError, ShackdooError, did_you_mean, listing
 COMMANDS = {
     "train": "train a task: shackdoo train task=Mnist_B [key=value …]",
     "resume": "carry on a training that was stopped, to the bits it would have ended in",
+    "reproduce": "make a run again from its record, and say whether it is the same to the bit",
     "infer": "answer about new inputs: shackdoo infer task=Mnist_B input=scans/ output=answers.csv",
     "runs": "show the runs: experiment > tag > run, with what differs and what is not shipped",
     "report": "make the page of a run, or of several compared",
@@ -99,7 +100,7 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _usage() -> str:
-    lines = (f"  {name:<8} {what}" for name, what in COMMANDS.items())
+    lines = (f"  {name:<9} {what}" for name, what in COMMANDS.items())
     return USAGE.format(commands="\n".join(lines))
 
 

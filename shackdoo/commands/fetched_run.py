@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shackdoo.commands.recorded_run import FOREIGN
 from shackdoo.commands.sending import FOLDER, NAME
 from shackdoo.commands.stopped import CHECKPOINTS, MANIFEST, REQUEST
 from shackdoo.config.project import Project
@@ -44,6 +45,7 @@ def fetch_run(run: ListedRun, project: Project) -> Path:
         made.mkdir(mode=0o700)
         _fill(made, _header(run, project), run, found.manifest)
         _put_files(made, found, _overrides(run, found.manifest))
+        (made / FOREIGN).touch(mode=0o600)
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         made.rename(folder)
     finally:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from shackdoo.commands.left_containers import stop_left_containers
+from shackdoo.commands.left_reproductions import clear_left
 from shackdoo.commands.train import expand
 from shackdoo.config.project import Project, find_project, load_dotenv
 from shackdoo.config.quoting import quoted
@@ -79,7 +79,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
     from shackdoo.commands.joined import joined_run
 
-    stop_left_containers(project.state_dir())
+    clear_left(project.state_dir())
     with joined_run(project):
         inference = plan(arguments, project)
     from shackdoo.commands.infer_recording import InferRecording

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from shackdoo.commands.left_containers import stop_left_containers
+from shackdoo.commands.left_reproductions import clear_left
 from shackdoo.commands.unstarted import close_unstarted
 from shackdoo.config.project import Project, find_project, load_dotenv
 from shackdoo.errors import ShackdooError, StoreError
@@ -39,7 +39,7 @@ def main() -> int:
     try:
         project = find_project()
         load_dotenv(project)
-        stop_left_containers(project.state_dir())
+        clear_left(project.state_dir())
         close_left_runs(project)
     except ShackdooError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -15,6 +15,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shackdoo.commands.again import Again, asked
 from shackdoo.commands.joined import JOINED
 from shackdoo.errors import StoreError
 from shackdoo.provenance.redact import without_credentials
@@ -55,6 +56,7 @@ class Place:
         where: the tracking store, for people.
         model_path: where the trained model goes.
         report_folder: where pictures go.
+        held: another process ships the run and ends its record.
     """
 
     uid: str
@@ -64,6 +66,7 @@ class Place:
     wait: float
     model_path: Path
     report_folder: Path
+    held: bool = False
 
     def keep(self, name: str, content: bytes) -> Path | None:
         """Write a file of the run, readable by its owner only; return its path, if any."""
@@ -88,7 +91,7 @@ class Place:
 
     def start_shipping(self) -> None:
         """Start the process that carries the journal to the store."""
-        if self.folder is not None:
+        if self.folder is not None and not self.held:
             start_shipper(self.folder)
 
     def trouble(self) -> str | None:
@@ -101,6 +104,8 @@ class Place:
         Returns:
             What is left to be shipped and how, if the store is known to be behind.
         """
+        if self.held:
+            return None
         self.tracker.end(status)
         if self.folder is None:
             return None
@@ -136,12 +141,13 @@ def open_place(
         StoreError: if the store is misnamed, a folder can't be written, or tracking is required
             and the store doesn't answer.
     """
-    config, project = checked.composed.config, checked.project
-    uid = new_run_uid() if stopped is None else stopped.uid
+    config, again = checked.composed.config, asked()
+    output = _output(checked)
+    uid = _uid(stopped, again)
     plain_tag = re.sub(r"[^\w.-]", "_", redactor.text(config.tag))
     name = "-".join(word for word in (plain_tag, kind, uid[:8]) if word)
-    model = project.root / "data" / "model" / f"{name}.keras"
-    report = project.root / "data" / "report" / name
+    model = output / "data" / "model" / f"{name}.keras"
+    report = output / "data" / "report" / name
     for folder in (model.parent, report.parent):
         _check_writable(folder)
     if not config.tracking.enabled:
@@ -154,7 +160,7 @@ def open_place(
     if stopped is not None:
         folder, tracker = stopped.folder, stopped.go_on()
     else:
-        folder = make_run_folder(project.state_dir(), uid)
+        folder = make_run_folder(checked.project.state_dir(), uid, made=again is not None)
         tracker = JournalTracker(folder, _header(checked, redactor, uid, name, uri))
     if others:
         identity = RunIdentity(
@@ -162,7 +168,20 @@ def open_place(
         )
         tracker = Tee(tracker, [_patient(each, identity, checked, notice) for each in others])
     wait = max(config.tracking.wait, JOINED_WAIT if JOINED in os.environ else 0.0)
-    return Place(uid, tracker, folder, without_credentials(uri), wait, model, report)
+    held = again is not None
+    return Place(uid, tracker, folder, without_credentials(uri), wait, model, report, held)
+
+
+def _output(checked: Checked) -> Path:
+    """Return the project that takes what the run leaves."""
+    again = asked()
+    return checked.project.root if again is None else again.output
+
+
+def _uid(stopped: Stopped | None, again: Again | None) -> str:
+    if stopped is not None:
+        return stopped.uid
+    return new_run_uid() if again is None else again.uid
 
 
 def _store_of(checked: Checked, stopped: Stopped | None) -> str:
@@ -222,7 +241,7 @@ def _header(checked: Checked, redactor: Redactor, uid: str, name: str, uri: str)
         mlflow_run_id=os.environ.get(JOINED) if checked.parent_uid is None else None,
         user=getpass.getuser(),
         source=redactor.text(shlex.join(sys.argv)),
-        project_root=str(checked.project.root),
+        project_root=str(_output(checked)),
         start_time=now_ms(),
         parent_uid=checked.parent_uid,
         keep_days=config.tracking.keep_days,

@@ -19,6 +19,7 @@ from shackdoo.tracking.listing import ListedRun
 from shackdoo.tracking.state import RUNS
 
 MANIFEST = "manifest.json"
+FOREIGN = "foreign"  # in the folder of a run that was fetched from a store
 MAX_MANIFEST = 1 << 25  # bytes
 
 
@@ -39,7 +40,7 @@ class RecordedRun:
     @property
     def is_foreign(self) -> bool:
         """Whether it was not recorded on this machine."""
-        return self.folder is None
+        return self.folder is None or (self.folder / FOREIGN).exists()
 
     @property
     def name(self) -> str:
@@ -101,8 +102,8 @@ class RecordedRun:
         Args:
             name: relative, as it is written in the run's folder and among its artifacts.
         """
-        if self.folder is not None:
-            path = self.folder / "files" / name
+        path = self.folder and self.folder / "files" / name
+        if path is not None and (path.is_file() or not self.is_foreign):
             return path if path.is_file() else None
         fetched = self.scratch / "fetched" / name
         if not fetched.is_file():

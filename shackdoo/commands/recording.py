@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
+from shackdoo.commands.again import EnoughError, asked
 from shackdoo.commands.last_word import LastWord
 from shackdoo.commands.model_code import ModelCode, keep_code
 from shackdoo.commands.record_place import open_place
@@ -71,6 +72,7 @@ class Recording:
         """Prepare to record ``checked``, as a new run, or as the rest of ``stopped``."""
         self.checked = checked
         self.stopped = stopped
+        self.again = asked()
         self.exit_code = 0
         self.error: BaseException | None = None
         self._history: dict[str, list[float]] = {}
@@ -174,6 +176,7 @@ class Recording:
                 "shackdoo.config_digest": self._manifest["config_digest"],
                 **self._resumed_tags(),
                 **self._first_tags(),
+                **({} if self.again is None else self.again.tags()),
                 **self.own_tags(),
             }
         )
@@ -259,11 +262,11 @@ class Recording:
         self._seconds[name], self._lap = now - self._lap, now
 
     def determinism(self) -> DeterminismSpec:
-        """Return the switches; a run that goes on computes with as many threads as it began."""
-        wanted = self.checked.composed.config.determinism
-        if self.stopped is None or self.stopped.threads is None:
+        """Return the switches; a run goes on, and is repeated, with as many threads as it began."""
+        wanted, before = self.checked.composed.config.determinism, self.stopped or self.again
+        if before is None or before.threads is None:
             return wanted
-        return wanted.model_copy(update={"threads": self.stopped.threads})
+        return wanted.model_copy(update={"threads": before.threads})
 
     def training(self) -> Training:
         """Return where the training's state is kept, and what it begins with."""
@@ -312,6 +315,8 @@ class Recording:
             values[epoch - 1 :] = [value]  # a resumed run may come to an epoch once more
         self._progress.epoch_ended(epoch, logs)
         self._warn()
+        if self.again is not None and epoch == self.again.epochs:
+            raise EnoughError
 
     def _warn(self) -> None:
         """Say once that the store fails, and what to do."""
@@ -376,14 +381,14 @@ class Recording:
             self._system.stop()
         status, self.exit_code = _ending(error)
         self.error = error
-        if error is not None:
+        if error is not None and status != "FINISHED":
             self._explain(error, status)
         self._manifest["seconds"] = self._seconds
         self._manifest["wall_seconds"] = self._wall_seconds()
         self._compare_with_record()
         self._attach_manifest()
         if not self.KIND:
-            why = None if error is None or status == "KILLED" else self._message(error)
+            why = self._message(error) if error is not None and status == "FAILED" else None
             self._reporting.close(status, why, self._history, self._manifest)
         if left := self.place.close(status):
             self.notice(f"warning: {left}")
@@ -483,7 +488,7 @@ def captured(checked: Checked, uid: str, data: Mapping[str, Any]) -> dict[str, A
 
 def _ending(error: BaseException | None) -> tuple[Any, int]:
     """Return the run's status and the exit code that fit what ended it."""
-    if error is None:
+    if error is None or isinstance(error, EnoughError):
         return "FINISHED", 0
     if isinstance(error, KeyboardInterrupt):
         return "KILLED", 128 + signal.SIGINT

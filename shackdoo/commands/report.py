@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from shackdoo.commands.left_containers import stop_left_containers
+from shackdoo.commands.left_reproductions import clear_left
 from shackdoo.commands.options import OptionParser
 from shackdoo.commands.report_source import read_run
 from shackdoo.commands.run_lookup import RunLookup
@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     project = find_project()
     load_dotenv(project)
-    stop_left_containers(project.state_dir())
+    clear_left(project.state_dir())
     _check_output(options.output)
     runs = _found(options.runs, project)
     contents = [read_run(run, project) for run in runs]

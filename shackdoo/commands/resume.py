@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shackdoo.commands.joined import joined_run
-from shackdoo.commands.left_containers import stop_left_containers
+from shackdoo.commands.left_reproductions import clear_left
 from shackdoo.commands.options import OptionParser
 from shackdoo.commands.resuming import reopened
 from shackdoo.commands.run_lookup import LATEST, RunLookup
@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     project = find_project()
     load_dotenv(project)
-    stop_left_containers(project.state_dir())
+    clear_left(project.state_dir())
     with joined_run(project):
         folder = _folder(project, options.run, options.force)
         return execute(*reopened(folder, project, options.force))

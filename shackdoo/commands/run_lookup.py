@@ -19,6 +19,7 @@ LATEST, BEST = "latest", "best"
 DIGEST = "shackdoo.config_digest"  # tag
 STOPPED = ("KILLED", "FAILED")
 WEIGHTS = "shackdoo.weights_sha256"
+REPRODUCES = "shackdoo.reproduces"  # tag of a run that repeats another one
 SHORTEST = 4  # characters that an id is begun with, at least
 LOOKED_THROUGH = 1000  # runs of the store, the newest first
 NEWEST = 5
@@ -66,6 +67,10 @@ class RunLookup:
         runs = local_runs(self._project.state_dir())
         return {run.uid for run in runs if run.header["project_root"] == root}
 
+    def _is_ours(self, run: ListedRun) -> bool:
+        """Return whether a run belongs to this project and repeats no other one."""
+        return run.uid in self._ours and REPRODUCES not in run.tags
+
     def find(self, wanted: str, task: str | None = None, best: BestSpec | None = None) -> ListedRun:
         """Return the run that ``wanted`` names.
 
@@ -94,7 +99,7 @@ class RunLookup:
         """
         for run in self.local:
             stopped = run.status in STOPPED and KIND not in run.tags
-            if stopped and digest in (None, run.tags.get(DIGEST)) and run.uid in self._ours:
+            if stopped and digest in (None, run.tags.get(DIGEST)) and self._is_ours(run):
                 return run
         return None
 
@@ -114,7 +119,7 @@ class RunLookup:
 
     def _latest(self, fits: Callable[[ListedRun], bool], task: str | None, what: str) -> ListedRun:
         for run in self.local:
-            if run.uid in self._ours and fits(run):
+            if self._is_ours(run) and fits(run):
                 return run
         of_task = f" of the task {task}" if task else ""
         raise RequestError(

@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from shackdoo.commands.configured_store import configured_uri
-from shackdoo.commands.left_containers import stop_left_containers
+from shackdoo.commands.left_reproductions import clear_left
 from shackdoo.commands.leftovers import close_left_runs
 from shackdoo.commands.options import OptionParser
 from shackdoo.commands.run_tree import tree
@@ -36,7 +36,7 @@ def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     project = find_project()
     load_dotenv(project)
-    stop_left_containers(project.state_dir())
+    clear_left(project.state_dir())
     if not options.local:
         close_left_runs(project)
     look = _Look(list_local(project.state_dir()), None if options.local else _store(project))

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from shackdoo.commands.left_containers import stop_left_containers
+from shackdoo.commands.left_reproductions import clear_left
 from shackdoo.commands.leftovers import close_left_runs
 from shackdoo.commands.options import OptionParser
 from shackdoo.commands.parent_task import compare_with_parent
@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     if options.follow:
         code = _follow(project, state, options.follow)
     else:
-        stop_left_containers(state)
+        clear_left(state)
         close_left_runs(project)
         code = _sync(project, state, options.to)
     prune(state)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shackdoo.commands.joined import joined_run
-from shackdoo.commands.left_containers import stop_left_containers
+from shackdoo.commands.left_reproductions import clear_left
 from shackdoo.config.project import Project, find_project, load_dotenv
 from shackdoo.config.quoting import quoted
 from shackdoo.errors import RequestError
@@ -62,7 +62,7 @@ def main(argv: Sequence[str]) -> int:
     if {"-h", "--help"} & set(arguments):
         print(_help(project))
         return 0
-    stop_left_containers(project.state_dir())
+    clear_left(project.state_dir())
     with joined_run(project):
         if _for_hydra(arguments):
             return _through_hydra(arguments, project)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from shackdoo.commands.configured_store import configured_uri
-from shackdoo.commands.left_containers import stop_left_containers
+from shackdoo.commands.left_reproductions import clear_left
 from shackdoo.commands.options import OptionParser
 from shackdoo.config.project import Project, find_project, load_dotenv
 from shackdoo.errors import RequestError, RunError, StoreError
@@ -109,7 +109,7 @@ def _free_port(host: str, wanted: str) -> int:
 def _ship_what_is_left(project: Project) -> None:
     """Have dead runs closed and what is left shipped meanwhile, so that it is seen."""
     state = project.state_dir()
-    stop_left_containers(state)
+    clear_left(state)
     if not all(read_shipping(run.folder).done for run in local_runs(state)):
         start_sync(state)
 

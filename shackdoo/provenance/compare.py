@@ -101,12 +101,17 @@ def _environments(
 def _environment(manifest: Mapping[str, Any]) -> dict[str, Any]:
     environment = manifest["environment"]
     set_ones = {
-        name: CACHE_FLAGS.sub("", value).strip()
+        name: without_cache_flags(value)
         for name, value in environment["variables"].items()
         if name not in WITHOUT_EFFECT
     }
     variables = {name: value for name, value in {**USUAL, **set_ones}.items() if value}
     return {"Python": environment["python"], **environment["packages"], **variables}
+
+
+def without_cache_flags(value: str) -> str:
+    """Return the value of a variable without the flags that name the cache of compiled programs."""
+    return CACHE_FLAGS.sub("", value).strip()
 
 
 def _machine(manifest: Mapping[str, Any]) -> dict[str, Any]:

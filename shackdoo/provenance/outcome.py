@@ -43,6 +43,10 @@ class Outcome:
             curves={name: dict(steps) for name, steps in curves.items() if _is_result(name)},
         )
 
+    def curves_alone(self) -> Outcome:
+        """Return what was measured on the way, without what a run ends in."""
+        return Outcome(curves=self.curves)
+
 
 @dataclass(frozen=True)
 class Parting:

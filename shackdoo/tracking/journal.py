@@ -24,6 +24,7 @@ from shackdoo.errors import RunError
 from shackdoo.tracking.tracker import Artifact, Attachment, DataInput, Figure, Model, Status
 
 JOURNAL = "journal.jsonl"
+HELD = "held"  # locked by who closes the run after its writer has left
 SYNC_SECONDS = 1.0
 DAMAGED = "damaged"
 # One sort of entry for each method of a tracker; `attach` names its item's class.
@@ -264,7 +265,15 @@ def cut_torn_tail(path: Path) -> None:
 
 
 def writer_is_gone(path: Path) -> bool:
-    """Return whether nobody holds the journal's lock."""
+    """Return whether nobody holds the journal's lock, nor is to close the run for its writer.
+
+    Whoever is to do that holds a lock on :data:`HELD` beside the journal.
+    """
+    held = path.with_name(HELD)
+    return _is_free(path) and (not held.exists() or _is_free(held))
+
+
+def _is_free(path: Path) -> bool:
     with path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -108,7 +108,7 @@ def list_local(state: Path) -> list[ListedRun]:
     runs = local_runs(state)
     if [run for run in runs if run.status is None and close_if_dead(run)]:
         runs = local_runs(state)
-    return [_listed(run) for run in runs]
+    return [listed(run) for run in runs]
 
 
 def merged(local: Iterable[ListedRun], stored: Iterable[ListedRun]) -> list[ListedRun]:
@@ -141,7 +141,8 @@ def _joined(run: ListedRun, twin: ListedRun | None) -> ListedRun:
     )
 
 
-def _listed(run: LocalRun) -> ListedRun:
+def listed(run: LocalRun) -> ListedRun:
+    """Return a run of this machine as it is listed."""
     shipping, content = read_shipping(run.folder), _Content(run.journal)
     return ListedRun(
         run_uid=run.uid,

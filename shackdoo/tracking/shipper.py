@@ -225,6 +225,8 @@ class _Shipper:
                 store.resume()
             case "end":
                 store.end(entry["status"], entry.get("died") or entry["time"])
+            case "link":
+                store.tag_other(entry["mlflow_run_id"], entry["values"])
             case "damaged":
                 store.client.set_tag(store.run_id, "shackdoo.journal", DAMAGED)
 

@@ -54,8 +54,13 @@ def new_run_uid() -> str:
     return uuid.uuid4().hex
 
 
-def make_run_folder(state: Path, uid: str) -> Path:
+def make_run_folder(state: Path, uid: str, made: bool = False) -> Path:
     """Create and return the folder of a new run, readable by its owner only.
+
+    Args:
+        state: the state folder.
+        uid: of the run.
+        made: the folder may be there already.
 
     Raises:
         StoreError: if it can't be created.
@@ -64,7 +69,7 @@ def make_run_folder(state: Path, uid: str) -> Path:
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.parent.mkdir(mode=0o700, exist_ok=True)
-        folder.mkdir(mode=0o700)
+        folder.mkdir(mode=0o700, exist_ok=made)
     except OSError as error:
         raise StoreError(
             f"The state folder {state} can't be written: {error.strerror}. Journals of runs are "

@@ -1,0 +1,320 @@
+"""One reproduction: the recorded tree, data and environment made again, the run in a child."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from shackdoo.commands.again import VARIABLE, Again
+from shackdoo.commands.held_record import HeldRecord
+from shackdoo.commands.joined import JOINED
+from shackdoo.commands.left_reproductions import note_child
+from shackdoo.commands.recorded_data import place_data
+from shackdoo.commands.recorded_run import RecordedRun
+from shackdoo.commands.verdict import Verdict
+from shackdoo.config.project import ROOT_VARIABLE, STATE_VARIABLE, Project
+from shackdoo.errors import IngredientError, RequestError, RunError, ShackdooError
+from shackdoo.provenance.compare import differences, without_cache_flags
+from shackdoo.provenance.environment import MATTERS
+from shackdoo.provenance.outcome import effect
+from shackdoo.provenance.ranking import ranked
+from shackdoo.provenance.secrets import HIDDEN
+from shackdoo.provenance.worktree import Tree, make_tree
+from shackdoo.tracking.store import VARIABLE as URI_VARIABLE
+
+SAY = Callable[[str], None]
+MAIN = "__main__."  # begins the target of a task that was written in a notebook or a script
+POLL_SECONDS = 0.05
+# What is today's, whatever was recorded.
+OWN_SETTINGS = (
+    *("tracking.uri=null", "tracking.enabled=true", "tracking.required=false"),
+    *("tracking.wait=0.0", "tracking.also=[]"),
+)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How a run is to be reproduced.
+
+    Attributes:
+        here: with the Python, packages, variables and threads of the present, not the recorded.
+        epochs: how many are done and compared; None for all.
+    """
+
+    here: bool = False
+    epochs: int | None = None
+
+
+@dataclass(frozen=True)
+class Ready:
+    """All that a run needs to be made again.
+
+    Attributes:
+        tree: the recorded code.
+        python: that has the packages.
+        variables: of the environment that it is computed in.
+        request: what names the configuration to it: the run's uid, or a file.
+    """
+
+    tree: Tree
+    python: Path
+    variables: Mapping[str, str]
+    request: str
+
+
+class Reproduction:
+    """Makes a recorded run again, in a folder that is the caller's to remove."""
+
+    def __init__(
+        self, run: RecordedRun, project: Project, uri: str, wish: Wish, scratch: Path, say: SAY
+    ) -> None:
+        """Prepare to reproduce a run.
+
+        Args:
+            run: the recorded one.
+            project: which the new run is to belong to.
+            uri: of the store that it goes into.
+            wish: how.
+            scratch: a folder for the tree.
+            say: tells the user what is done.
+        """
+        self.run, self.project, self.uri, self.wish = run, project, uri, wish
+        self.scratch, self.say = scratch, say
+        self.manifest = run.manifest
+
+    # ── what is needed ───────────────────────────────────────────────────────────────────────
+
+    def tree(self) -> Tree:
+        """Make the recorded code again, in the scratch folder."""
+        near = [self.project.root, *self._recorded_root()]
+        tree = make_tree(self.manifest["code"], self.scratch / "tree", near, self.run.file)
+        for step in tree.steps:
+            self.say(f"code      {step}")
+        return replace(tree, steps=(*tree.steps, *self._notebook_sources(tree)))
+
+    def _recorded_root(self) -> list[Path]:
+        """Return where the project was, if the run was recorded on this machine."""
+        root = self.manifest["code"].get("root")
+        return [Path(root)] if root and not self.run.is_foreign else []
+
+    def _notebook_sources(self, tree: Tree) -> Iterator[str]:
+        """Write the classes that stood in no file as a module."""
+        module = self._notebook_module()
+        if module is not None:
+            source = self.manifest["code"]["sources"]["__main__"]
+            (tree.root / f"{module}.py").write_text(source, encoding="utf-8")
+            yield f"the class from a notebook or a script, as {module}.py"
+
+    def _notebook_module(self) -> str | None:
+        """Return the name of the module that holds a notebook's class, as the record names it."""
+        if not str(self.manifest["config"]["task"]["_target_"]).startswith(MAIN):
+            return None
+        found = [n for n in self.manifest["code"]["modules"] if re.fullmatch(r"task_\w+\.py", n)]
+        if len(found) != 1 or "__main__" not in self.manifest["code"]["sources"]:
+            raise IngredientError(
+                "The task's class was written in a notebook or a script and uses what has no "
+                "source, so it can't be made again. Put the class into a module of the project."
+            )
+        return found[0].removesuffix(".py")
+
+    def data(self, tree: Tree) -> None:
+        """See that the recorded data are there."""
+        bundle = tree.root if (tree.root / "shackdoo").is_dir() else self.project.bundle
+        near = [self.project, *(Project(root, root) for root in self._recorded_root())]
+        for line in place_data(self.manifest, Project(tree.root, bundle), near):
+            self.say(line)
+
+    def python(self) -> Path:
+        """Return a Python with the recorded packages."""
+        if self.wish.here:
+            self.say("packages  those of this environment (--here)")
+            return Path(sys.executable)
+        from shackdoo.provenance.environments import python_for
+
+        rebuilt = python_for(self.manifest["environment"], self.project.state_dir(), self.say)
+        return rebuilt.python
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment of the child: the recorded variables that matter, no others."""
+        present = {name: v for name, v in os.environ.items() if name not in (JOINED, VARIABLE)}
+        if not self.wish.here:
+            present = {name: v for name, v in present.items() if not name.startswith(MATTERS)}
+            present |= self._recorded_variables()
+        return present
+
+    def _recorded_variables(self) -> dict[str, str]:
+        recorded: Mapping[str, str] = self.manifest["environment"]["variables"]
+        hidden = [name for name, value in recorded.items() if HIDDEN in value]
+        if hidden:
+            raise IngredientError(
+                f"The value of {', '.join(hidden)} is a secret, which no record has. `--here` "
+                f"takes the variables as they are set now."
+            )
+        cleaned = {name: without_cache_flags(value) for name, value in recorded.items()}
+        return {
+            name: value for name, value in cleaned.items() if value and name.startswith(MATTERS)
+        }
+
+    def request(self) -> str:
+        """Return what ``--same-as`` is given: the run, or a file of its configuration."""
+        module = self._notebook_module()
+        if module is None and not self.run.is_foreign:
+            return self.run.run.uid
+        config = self.run.file("config.yaml")
+        if config is None:
+            raise IngredientError(f"The record of the run {self.run.name} has no config.yaml.")
+        values = yaml.safe_load(config.read_text(encoding="utf-8"))
+        if module is not None:
+            target = values["task"]["_target_"].removeprefix(MAIN)
+            values["task"]["_target_"] = f"{module}.{target}"
+        path = self.scratch / "config.yaml"
+        path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+        return str(path)
+
+    def ready(self) -> Ready:
+        """Make all that the run needs.
+
+        Raises:
+            IngredientError: if something of it can't be had.
+        """
+        tree = self.tree()
+        self.data(tree)
+        return Ready(tree, self.python(), self.variables(), self.request())
+
+    def missing(self) -> list[str]:
+        """Say what would be done, and return what can't be had, a text each."""
+        found: list[str] = []
+
+        def step(act: Callable[[], object]) -> None:
+            try:
+                act()
+            except ShackdooError as error:
+                found.append(str(error))
+
+        trees: list[Tree] = []
+        step(lambda: trees.append(self.tree()))
+        step(lambda: self.data(trees[0]) if trees else None)
+        step(self._check_python)
+        step(self.variables)
+        step(self.request)
+        return found
+
+    def _check_python(self) -> None:
+        if self.wish.here:
+            return
+        from shackdoo.provenance.environments import missing
+
+        if troubles := missing(self.manifest["environment"]):
+            raise IngredientError(" ".join(troubles))
+
+    # ── the run ──────────────────────────────────────────────────────────────────────────────
+
+    def again(self, ready: Ready) -> Verdict:
+        """Run it, and compare.
+
+        Raises:
+            RequestError: if the recorded request is refused by what was made.
+            RunError: if the run failed, and the recorded one did not.
+        """
+        with HeldRecord(self.project.state_dir()) as record:
+            code = self._run(ready, record)
+            status = _status(code)
+            if status != "FINISHED" and status != self.run.run.status:
+                record.end(status)
+                self._explain(code)
+            new = RecordedRun(record.listed(), record.folder, self.scratch / "new")
+            verdict = self._verdict(new)
+            record.tags({"shackdoo.verdict": verdict.word})
+            if self.run.run.mlflow_run_id is not None and self.run.run.store == self.uri:
+                told = {"shackdoo.reproduced_by": record.uid, "shackdoo.reproduced": verdict.word}
+                record.link(self.run.run.mlflow_run_id, told)
+            record.end(status)
+        return verdict
+
+    def _run(self, ready: Ready, record: HeldRecord) -> int:
+        """Run the recorded flows in a child; return its exit code."""
+        threads = None if self.wish.here else self.manifest["determinism"].get("threads_used")
+        again = Again(self.run.run.uid, record.uid, self.project.root, threads, self.wish.epochs)
+        environment = {
+            **ready.variables,
+            **again.variable(),
+            ROOT_VARIABLE: str(ready.tree.root),
+            STATE_VARIABLE: str(self.project.state_dir()),
+            URI_VARIABLE: self.uri,
+        }
+        command = [ready.python, "-m", "shackdoo.cli", "train", "--same-as", ready.request]
+        self.say(f"run       {record.uid}")
+        with _child([*command, *OWN_SETTINGS], ready.tree.root, environment) as child:
+            note_child(self.scratch, child.pid)
+            while True:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    return child.wait(POLL_SECONDS)
+                record.ship_when_begun()
+
+    def _explain(self, code: int) -> None:
+        """Raise what the end of the child means."""
+        if code == -signal.SIGINT or code == 128 + signal.SIGINT:
+            raise KeyboardInterrupt
+        if code == RequestError.exit_code:
+            raise RequestError(
+                f"What was recorded of the run {self.run.name} is refused now; the reason stands "
+                f"above. Nothing was trained."
+            )
+        raise RunError(
+            f"The run {self.run.name} was made again and has failed (exit {code}), which the "
+            f"recorded one ({self.run.run.status}) did not; the reason stands above."
+        )
+
+    def _verdict(self, new: RecordedRun) -> Verdict:
+        recorded, now = self.run.manifest, new.manifest
+        found = ranked(differences(recorded, _with_notebook(now, recorded)))
+        first, second = self.run.outcome, new.outcome
+        if self.wish.epochs is not None or not first.metrics:  # it never came to its results
+            first, second = first.curves_alone(), second.curves_alone()
+        return Verdict(
+            new.run.uid, tuple(found), effect(first, second), first, second, self.wish.epochs
+        )
+
+
+def _with_notebook(now: Mapping[str, Any], recorded: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a manifest whose class from a notebook is called as it was called there."""
+    target = str(recorded["config"]["task"]["_target_"])
+    if not target.startswith(MAIN):
+        return now
+    task = {**now["config"]["task"], "_target_": target}
+    return {**now, "config": {**now["config"], "task": task}}
+
+
+def _status(code: int) -> str:
+    if code == 0:
+        return "FINISHED"
+    stopped = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+    return "KILLED" if code < 0 or code - 128 in stopped else "FAILED"
+
+
+@contextlib.contextmanager
+def _child(
+    command: list[Any], folder: Path, environment: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a child; whatever ends this process in its own order ends the child before."""
+    child = subprocess.Popen(
+        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno()
+    )
+    previous = signal.signal(signal.SIGTERM, lambda number, frame: child.terminate())
+    try:
+        yield child
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        if child.poll() is None:
+            child.terminate()
+            child.wait()

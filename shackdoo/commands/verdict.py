@@ -1,0 +1,206 @@
+"""What a reproduction comes to: identical, or what differs, with its ingredients side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from shackdoo.provenance.compare import Difference
+from shackdoo.provenance.outcome import Effect, Outcome, Parting, same_number
+
+Word = Literal["identical", "same metrics, other bits", "differs", "not comparable"]
+
+EXIT: Mapping[Word, int] = {
+    "identical": 0,
+    "same metrics, other bits": 1,
+    "differs": 1,
+    "not comparable": 3,
+}
+INGREDIENTS = ("code", "config", "data", "environment", "machine", "determinism", "seed")
+SHOWN = 12  # digits of a digest, for people
+MOST = 8  # differences of one ingredient that are shown
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a run that was made again says about the recorded one.
+
+    Attributes:
+        uid: of the new run.
+        word: in two words or less.
+        differences: of what both are made of, the likeliest cause first.
+        effect: on what came out.
+        first: what came out of the recorded run.
+        second: what came out of the new one.
+        epochs: how many were compared, None for the whole run.
+    """
+
+    uid: str
+    differences: Sequence[Difference]
+    effect: Effect
+    first: Outcome
+    second: Outcome
+    epochs: int | None = None
+
+    @property
+    def word(self) -> Word:
+        """The verdict.
+
+        Bits decide: what differs on the way to the same bits had no effect. Without the same
+        bits another machine leaves nothing to conclude.
+        """
+        if self.effect.identical:
+            return "identical"
+        if not self.told or any(each.ingredient == "machine" for each in self.differences):
+            return "not comparable"
+        return "same metrics, other bits" if self.effect.same_metrics else "differs"
+
+    @property
+    def told(self) -> bool:
+        """Whether there is anything that both runs have."""
+        both = bool(self.first.metrics) and bool(self.second.metrics)
+        return self.effect.same_weights is not None or both or self.effect.compared > 0
+
+    def headline(self) -> str:
+        """Return the verdict with its reason, one line."""
+        return f"{self.word}: {self._reason()}"
+
+    def _reason(self) -> str:
+        effect, cause = self.effect, self._cause()
+        if self.word == "identical":
+            return f"{self._compared()} are bit-identical{self._without_effect()}"
+        if not self.told:
+            return "the recorded run has left nothing to compare with"
+        if self.word == "same metrics, other bits":
+            return f"{len(effect.arrays)} arrays of weights have other bits{cause}"
+        return f"{_parted(effect.parting, effect)}{cause}"
+
+    def _cause(self) -> str:
+        if not self.differences:
+            return "; no ingredient that is on record differs"
+        first, *more = self.differences
+        others = f" and {len(more)} more" if more else ""
+        return f"; what differs: {first}{others}"
+
+    def _without_effect(self) -> str:
+        if not self.differences:
+            return ""
+        first, *more = self.differences
+        others = f" and {len(more)} more" if more else ""
+        return f"; without effect differs {first}{others}"
+
+    def _compared(self) -> str:
+        if self.epochs is not None:
+            return f"the metrics of the first {_counted(self.epochs, 'epoch')}"
+        parts = [
+            *(["weights"] if self.effect.same_weights else []),
+            *(["predictions"] if self.effect.same_predictions else []),
+            "metrics",
+        ]
+        return f"{', '.join(parts[:-1])} and {parts[-1]}" if parts[1:] else parts[0]
+
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """Return the table: ingredient, recorded, now, whether they are the same."""
+        rows = [row for name in INGREDIENTS for row in self._ingredient(name)]
+        return rows + self._results()
+
+    def _ingredient(self, name: str) -> list[tuple[str, str, str, str]]:
+        found = [each for each in self.differences if each.ingredient == name]
+        if not found:
+            return [(name, "", "", "yes")]
+        rows = [
+            (f"{name}: {each.name}", _short(each.recorded), _short(each.now), "NO")
+            for each in found[:MOST]
+        ]
+        if len(found) > MOST:
+            rows.append((name, f"… and {len(found) - MOST} more", "", "NO"))
+        return rows
+
+    def _results(self) -> list[tuple[str, str, str, str]]:
+        first, second, effect = self.first, self.second, self.effect
+        rows = []
+        if effect.same_weights is not None:
+            bits = (str(first.weights), str(second.weights))
+            rows.append(("weights sha256", *map(_digits, bits), _yes(effect.same_weights)))
+        if effect.same_predictions is not None:
+            bits = (str(first.predictions), str(second.predictions))
+            rows.append(("predictions sha256", *map(_digits, bits), _yes(effect.same_predictions)))
+        for name, (one, other) in sorted(effect.metrics.items()):
+            if one is not None and other is not None:
+                rows.append((name, repr(one), repr(other), _yes(same_number(one, other))))
+        if effect.compared:
+            where = _parted(effect.parting, effect) if effect.parting else ""
+            points = f"{effect.compared} points"
+            rows.append(("curves", points, where, _yes(effect.parting is None)))
+        return rows
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it for programs."""
+        effect, parting = self.effect, self.effect.parting
+        return {
+            "run": self.uid,
+            "verdict": self.word,
+            "differences": [
+                {
+                    "ingredient": each.ingredient,
+                    "name": each.name,
+                    "recorded": each.recorded,
+                    "now": each.now,
+                }
+                for each in self.differences
+            ],
+            "weights": {
+                "recorded": self.first.weights,
+                "now": self.second.weights,
+                "same": effect.same_weights,
+                "differing": list(effect.arrays),
+            },
+            "predictions": {
+                "recorded": self.first.predictions,
+                "now": self.second.predictions,
+                "same": effect.same_predictions,
+            },
+            "metrics": {
+                name: {"recorded": one, "now": other, "same": same_number(one, other)}
+                for name, (one, other) in effect.metrics.items()
+            },
+            "points_compared": effect.compared,
+            "parts_at": None
+            if parting is None
+            else {
+                "metric": parting.name,
+                "step": parting.step,
+                "recorded": parting.first,
+                "now": parting.second,
+            },
+        }
+
+
+def _parted(parting: Parting | None, effect: Effect) -> str:
+    if parting is None:
+        wrong = [n for n, (one, other) in effect.metrics.items() if not same_number(one, other)]
+        return f"{', '.join(wrong) or 'the predictions'} differ"
+    unit = "step" if parting.name.startswith("batch_") else "epoch"
+    return f"{parting.name} parts at {unit} {parting.step}: {parting.first!r} → {parting.second!r}"
+
+
+def _counted(number: int, what: str) -> str:
+    return what if number == 1 else f"{number} {what}s"
+
+
+def _digits(digest: str) -> str:
+    return f"{digest[:SHOWN]}…"
+
+
+def _yes(same: bool) -> str:
+    return "yes" if same else "NO"
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "not there"
+    text = str(value)
+    if len(text) == 64 and not set(text) - set("0123456789abcdef"):
+        return _digits(text)
+    return text if len(text) <= 40 else f"{text[:39]}…"
