@@ -30,7 +30,7 @@ def answer_all(inference: Inference, recording: InferRecording) -> None:
     config, task = inference.config, inference.checked.task
     batches = _read_ahead(inference.inputs.batches(config.batch))
     cache = inference.checked.project.state_dir() / "xla"
-    recording.started(start_tensorflow(config.determinism, config.gpu, config.seed, cache))
+    recording.started(start_tensorflow(recording.determinism(), config.gpu, config.seed, cache))
     from shackdoo.predictor import Predictor
 
     predictor = Predictor.load(task, inference.trained.model.path, config.strategy.xla)
@@ -73,6 +73,7 @@ class _Answering:
                 kept = np.delete(np.arange(len(inputs)), nothing)
                 answers = {name: column[kept] for name, column in answers.items()}
             self._inference.output.write(left.names, answers)
+            self._recording.digest.add(answers)
             self._count(left, answers)
         self._recording.answered(len(left.names), left.refused, forms)
 

@@ -7,14 +7,17 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shackdoo.catalog.inputs.batch import ReadData, Refusal
+from shackdoo.catalog.inputs.open import STDIN
 from shackdoo.catalog.inputs.pictures import PictureFiles
 from shackdoo.catalog.outputs import DEFAULT
 from shackdoo.commands.recording import Recording
 from shackdoo.commands.rejects import Rejects
 from shackdoo.commands.reporting import DESCRIPTION
+from shackdoo.provenance.fingerprint import RunningDigest
 from shackdoo.report.inference_summary import InferenceFacts, inference_summary
 from shackdoo.tracking.tracker import Artifact, DataInput
 
@@ -32,6 +35,7 @@ class InferRecording(Recording):
 
     Attributes:
         refused: how many inputs could not be understood.
+        digest: of all answers.
     """
 
     KIND = "infer"
@@ -40,6 +44,7 @@ class InferRecording(Recording):
         super().__init__(inference.checked)
         self.inference = inference
         self.refused = 0
+        self.digest = RunningDigest()
         self._answered = 0
         self._forms: Counter[str] = Counter()
         self._bar: Any = None
@@ -48,6 +53,7 @@ class InferRecording(Recording):
     def __enter__(self) -> InferRecording:
         super().__enter__()
         self._manifest["trained_run"] = self.inference.trained.run.uid
+        self._manifest["input"] = self._input()
         self.rejects = Rejects()
         if self.inference.config.output is None and self.inference.output.path is not None:
             self.inference.output.put(self.place.report_folder / DEFAULT)
@@ -56,6 +62,13 @@ class InferRecording(Recording):
         self.notice(f"  model     {trained.run.run_name}  run {trained.run.uid}{named}")
         self._open_bar()
         return self
+
+    def _input(self) -> str:
+        """Return what is asked about so that it means the same in any folder."""
+        config = self.inference.config
+        if config.input == STDIN or config.input in config.catalog:
+            return config.input
+        return str(Path(config.input).expanduser().absolute())
 
     # ── what a record of this kind has ───────────────────────────────────────────────────────
 
@@ -111,6 +124,8 @@ class InferRecording(Recording):
         speed = (self._answered + self.refused) / max(seconds, 1e-9)
         counts = {"inputs": self._answered + self.refused, "refused": self.refused}
         self.place.tracker.metrics({**metrics, **counts, "inputs_per_second": speed}, step=0)
+        results = {"predictions_sha256": self.digest.hexdigest(), "metrics": {**metrics, **counts}}
+        self._manifest["results"] = results
         output = self.inference.output
         rejects = self.rejects.finish() if self.refused else None
         output.write_rejects(rejects)

@@ -13,7 +13,7 @@ from typing import Any
 from shackdoo.commands.left_reproductions import clear_left, scratch_folder
 from shackdoo.commands.options import OptionParser
 from shackdoo.commands.recorded_run import RecordedRun, recorded_run
-from shackdoo.commands.reproduction import Reproduction, Wish
+from shackdoo.commands.reproduction import InferReproduction, Reproduction, Wish
 from shackdoo.commands.verdict import EXIT, Verdict
 from shackdoo.config.project import Project, find_project, load_dotenv
 from shackdoo.errors import IngredientError, RequestError
@@ -28,6 +28,7 @@ was started; 3 it can't be compared to the bit: another machine, or something of
 ORDER = ("identical", "same metrics, other bits", "differs", "not comparable")  # the worst is last
 SHOWN_LINES = 200  # of a foreign run's uncommitted changes
 PERSON = "yes"
+KINDS = ("train", "infer")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -85,11 +86,13 @@ def _positive(text: str) -> int:
 def _check(run: RecordedRun) -> None:
     """Raise what keeps the run from being made again at all."""
     kind, name = run.run.tags.get(KIND, "train"), run.name
-    if kind != "train":
-        raise RequestError(f"The run {name} is of the kind '{kind}'; trainings are reproduced.")
+    if kind not in KINDS:
+        raise RequestError(
+            f"The run {name} is of the kind '{kind}'; trainings and inferences are reproduced."
+        )
     if run.run.status == RUNNING and not run.is_foreign:
         raise RequestError(f"The run {name} is still going on. Reproduce it when it has ended.")
-    if "run" not in run.manifest["config"]["flows"]:
+    if kind == "train" and "run" not in run.manifest["config"]["flows"]:
         raise RequestError(
             f"The run {name} has trained nothing (flows={run.manifest['config']['flows']}), so "
             f"there is nothing to compare."
@@ -120,9 +123,12 @@ def _reproduction(
         raise RequestError(
             f"--epochs {options.epochs} is more than the run {run.name} has: {recorded}."
         )
+    if options.epochs is not None and KIND in run.run.tags:
+        raise RequestError(f"The run {run.name} has no epochs: it is an inference.")
     wish = Wish(here=options.here, epochs=options.epochs)
     _say(f"reproduce {run.run.run_name}  run {run.run.uid}")
-    return Reproduction(run, project, uri, wish, scratch, _say)
+    kind = InferReproduction if KIND in run.run.tags else Reproduction
+    return kind(run, project, uri, wish, scratch, _say)
 
 
 def _dry_run(run: RecordedRun, project: Project, options: argparse.Namespace, scratch: Path) -> int:

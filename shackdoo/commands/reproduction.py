@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from shackdoo.catalog.inputs.open import STDIN
 from shackdoo.commands.again import VARIABLE, Again
 from shackdoo.commands.held_record import HeldRecord
 from shackdoo.commands.joined import JOINED
@@ -40,6 +41,8 @@ OWN_SETTINGS = (
     *("tracking.uri=null", "tracking.enabled=true", "tracking.required=false"),
     *("tracking.wait=0.0", "tracking.also=[]"),
 )
+# What an inference is asked in words of its own when it is made again.
+ASKED_ANEW = ("task", "run", "input", "output")
 
 
 @dataclass(frozen=True)
@@ -63,13 +66,13 @@ class Ready:
         tree: the recorded code.
         python: that has the packages.
         variables: of the environment that it is computed in.
-        request: what names the configuration to it: the run's uid, or a file.
+        request: the command with what names its configuration.
     """
 
     tree: Tree
     python: Path
     variables: Mapping[str, str]
-    request: str
+    request: tuple[str, ...]
 
 
 class Reproduction:
@@ -165,7 +168,11 @@ class Reproduction:
             name: value for name, value in cleaned.items() if value and name.startswith(MATTERS)
         }
 
-    def request(self) -> str:
+    def request(self) -> tuple[str, ...]:
+        """Return the command that asks for the recorded configuration."""
+        return ("train", "--same-as", self._same_as())
+
+    def _same_as(self) -> str:
         """Return what ``--same-as`` is given: the run, or a file of its configuration."""
         module = self._notebook_module()
         if module is None and not self.run.is_foreign:
@@ -252,9 +259,9 @@ class Reproduction:
             STATE_VARIABLE: str(self.project.state_dir()),
             URI_VARIABLE: self.uri,
         }
-        command = [ready.python, "-m", "shackdoo.cli", "train", "--same-as", ready.request]
+        command = [ready.python, "-m", "shackdoo.cli", *ready.request, *OWN_SETTINGS]
         self.say(f"run       {record.uid}")
-        with _child([*command, *OWN_SETTINGS], ready.tree.root, environment) as child:
+        with _child(command, ready.tree.root, environment) as child:
             note_child(self.scratch, child.pid)
             while True:
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -284,6 +291,47 @@ class Reproduction:
         return Verdict(
             new.run.uid, tuple(found), effect(first, second), first, second, self.wish.epochs
         )
+
+
+class InferReproduction(Reproduction):
+    """Makes a recorded inference again: the same model answers about the same inputs."""
+
+    def data(self, tree: Tree) -> None:
+        """See that the inputs are there; the run itself tells if their content has changed."""
+        wanted = self._input()
+        fixed = re.split(r"[*?\[]", wanted, maxsplit=1)[0] or "/"
+        there = Path(fixed).exists() or Path(fixed).parent.is_dir() and fixed != wanted
+        if wanted not in self.manifest["config"]["catalog"] and not there:
+            raise IngredientError(f"The inputs of the run can't be had: there is no {wanted} now.")
+        self.say(f"inputs    {wanted}")
+
+    def _input(self) -> str:
+        wanted = str(self.manifest["input"])
+        if wanted == STDIN:
+            raise IngredientError(
+                "The inputs of the run came through standard input, and no record has them."
+            )
+        return wanted
+
+    def request(self) -> tuple[str, ...]:
+        """Return the command with the recorded overrides, the model by its run's uid."""
+        overrides: list[str] = self.manifest["overrides"]
+        if hidden := [_key(each) for each in overrides if HIDDEN in each]:
+            raise IngredientError(
+                f"The run was asked for with secrets, which no record has: {', '.join(hidden)}."
+            )
+        return (
+            "infer",
+            f"task={self.manifest['config']['task']['name']}",
+            f"run={self.manifest['trained_run']}",
+            f"input={self._input()}",
+            f"output={self.scratch / 'answers.npz'}",
+            *(each for each in overrides if _key(each) not in ASKED_ANEW),
+        )
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]
 
 
 def _with_notebook(now: Mapping[str, Any], recorded: Mapping[str, Any]) -> Mapping[str, Any]:

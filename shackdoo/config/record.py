@@ -22,6 +22,7 @@ WITHOUT_EFFECT = frozenset(
         "gpu",
         "resume",
         "register",
+        *("run", "input", "output", "pictures", "mistakes"),  # of an inference
     }
 )
 
@@ -53,8 +54,9 @@ def config_digest(values: Mapping[str, Any]) -> str:
     """Return the sha256 of all values that can change the bits of a result.
 
     Left out are names, records and pictures of a run: ``experiment``, ``description``, ``tag``,
-    ``tags``, ``tracking``, ``report``, ``best``, ``checkpoint``, ``resume``, ``register``; and
-    ``gpu``, by which memory is shared. The order of keys is immaterial, but for ``callbacks``,
+    ``tags``, ``tracking``, ``report``, ``best``, ``checkpoint``, ``resume``, ``register``;
+    ``gpu``, by which memory is shared; and of an inference the names of model and files, which
+    its record has by their digests. The order of keys is immaterial, but for ``callbacks``,
     which run in their order.
 
     Returns:

@@ -29,3 +29,25 @@ def fingerprint(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Fingerprint:
     each = {name: array_digest(array) for name, array in arrays.items()}
     lines = "".join(f"{name}\0{digest}\n" for name, digest in each.items())
     return {"sha256": hashlib.sha256(lines.encode()).hexdigest(), "arrays": each}
+
+
+class RunningDigest:
+    """The sha256 of columns that come in parts; the same columns and parts give the same."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, columns: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Append a part: arrays of numbers or of text, by their names."""
+        for name, column in columns.items():
+            if column.dtype.kind in "OSTU":
+                content = "\0".join(map(str, column.tolist()))
+            else:
+                content = array_digest(column)
+            self._digest.update(
+                f"{name}\0{len(column)}\0{content}\n".encode("utf-8", "backslashreplace")
+            )
+
+    def hexdigest(self) -> str:
+        """Return 64 hexadecimal digits."""
+        return self._digest.hexdigest()
