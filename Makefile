@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 .DEFAULT_GOAL := help
 .PHONY: help install train infer ui docker-build docker-train docker-infer docker-ui docker-shell \
 	server-up server-down server-logs server-backup server-restore \
-	test test-all test-docker screenshots check bench lock clean
+	test test-all test-docker verify-release screenshots check bench lock clean
 
 # The stamp holds the folder it was made in: a moved or copied checkout gets its own environment.
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
@@ -84,6 +84,9 @@ test-docker: $(STAMP)  ## run the tests that need a Docker engine, with images o
 
 screenshots: $(STAMP)  ## take the pictures of the browser in docs/screenshots anew (wants Chromium)
 	$(BIN)/python -m pytest tests/browser --screenshots docs/screenshots $(ARGS)
+
+verify-release: $(STAMP)  ## train Mnist_B, and reproduce it bit by bit from the store and a fresh clone
+	@sh scripts/verify_release.sh
 
 check: $(STAMP)  ## check format, lint, types and the direction of imports
 	$(BIN)/ruff format --check .

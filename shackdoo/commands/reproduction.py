@@ -300,7 +300,7 @@ class InferReproduction(Reproduction):
         """See that the inputs are there; the run itself tells if their content has changed."""
         wanted = self._input()
         fixed = re.split(r"[*?\[]", wanted, maxsplit=1)[0] or "/"
-        there = Path(fixed).exists() or Path(fixed).parent.is_dir() and fixed != wanted
+        there = Path(fixed).exists() or (Path(fixed).parent.is_dir() and fixed != wanted)
         if wanted not in self.manifest["config"]["catalog"] and not there:
             raise IngredientError(f"The inputs of the run can't be had: there is no {wanted} now.")
         self.say(f"inputs    {wanted}")

@@ -1,0 +1,28 @@
+#!/bin/sh
+# Trains Mnist_B from the commit of this tree, then reproduces the run as another machine would: from
+# the tracking store and a fresh clone alone. Ends with an error unless it is bit-identical.
+set -eu
+cd "$(dirname "$0")/.."
+bin=$PWD/.venv/bin
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 130' INT TERM
+
+[ -z "$(git status --porcelain)" ] || {
+    echo 'error: the tree differs from its commit. A release is a commit: git commit, or git stash.' >&2
+    exit 2
+}
+unset SHACKDOO_ROOT
+export MLFLOW_TRACKING_URI="sqlite:///$scratch/mlflow.db"
+
+git clone --quiet --no-local . "$scratch/first"
+cd "$scratch/first"
+SHACKDOO_STATE=$scratch/first-machine "$bin/python" -m shackdoo.cli train task=Mnist_B \
+    tracking.wait=120 >"$scratch/result"
+cat "$scratch/result"
+run=$(sed -n 's/^run  *//p' "$scratch/result")
+
+git clone --quiet --no-local "$OLDPWD" "$scratch/second"
+rm -rf "$scratch/first"
+cd "$scratch/second"
+SHACKDOO_STATE=$scratch/second-machine "$bin/python" -m shackdoo.cli reproduce "$run" --yes
