@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from shackdoo.provenance.compare import Difference
 from shackdoo.provenance.outcome import Effect, Outcome, Parting, same_number
+from shackdoo.provenance.ranking import Rank, rank
 
 Word = Literal["identical", "same metrics, other bits", "differs", "not comparable"]
 
@@ -52,7 +53,7 @@ class Verdict:
         """
         if self.effect.identical:
             return "identical"
-        if not self.told or any(each.ingredient == "machine" for each in self.differences):
+        if not self.told or any(_is_of_machine(each) for each in self.differences):
             return "not comparable"
         return "same metrics, other bits" if self.effect.same_metrics else "differs"
 
@@ -175,6 +176,11 @@ class Verdict:
                 "now": parting.second,
             },
         }
+
+
+def _is_of_machine(each: Difference) -> bool:
+    """Return whether a difference is one of the hardware that numbers may depend on."""
+    return each.ingredient == "machine" and rank(each) is not Rank.IDLE
 
 
 def _parted(parting: Parting | None, effect: Effect) -> str:

@@ -42,7 +42,7 @@ def test_nothing() -> None:
 @pytest.mark.parametrize(
     "path, to, said",
     [
-        (("config", "seed"), 2, "config: seed was 1, is 2"),
+        (("config", "seed"), 2, "seed: was 1, is 2"),
         (
             ("config", "task", "parameters", "epochs"),
             3,

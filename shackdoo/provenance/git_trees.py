@@ -1,0 +1,182 @@
+"""States of the code as trees of git, made beside the user's repository.
+
+All is written into a bare repository of its own, which borrows the objects of the user's. So
+neither the user's index, tree and refs nor settings, hooks, filters and diff drivers have a part.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shackdoo.errors import IngredientError
+
+COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+PLAIN, EXECUTABLE = "100644", "100755"
+SETTINGS = {  # none of the user's
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C",
+}
+
+
+class GitTrees:
+    """Makes trees and compares them."""
+
+    def __init__(self, root: Path, scratch: Path) -> None:
+        """Borrow the objects of the repository that ``root`` is in, if it is in one.
+
+        Args:
+            root: a folder of the user's.
+            scratch: an empty folder of the caller's.
+
+        Raises:
+            IngredientError: if there is no git here.
+        """
+        self._scratch = scratch
+        self._number = 0
+        self._repository = scratch / "repository"
+        form, objects = _borrowed(root)
+        self.borrows = objects is not None
+        init = ("init", "--quiet", "--bare", "--template=", f"--object-format={form}")
+        self._need(*init, str(self._repository))
+        if objects is not None:
+            alternates = self._repository / "objects" / "info" / "alternates"
+            alternates.parent.mkdir(exist_ok=True)
+            alternates.write_bytes(os.fsencode(objects) + b"\n")
+
+    def has(self, commit: str) -> bool:
+        """Return whether a commit is at hand with its whole tree's root."""
+        return (
+            bool(COMMIT.fullmatch(commit))
+            and not self._git("cat-file", "-e", f"{commit}^{{tree}}").returncode
+        )
+
+    def tree(
+        self, commit: str | None, patch: Path | None, files: Mapping[str, tuple[Path, bool]]
+    ) -> str:
+        """Return the name of a tree.
+
+        Args:
+            commit: it begins with; None for an empty tree.
+            patch: to be applied.
+            files: to be added then: name to where the content lies, and whether it is executable.
+
+        Raises:
+            IngredientError: if the patch does not apply, or a name can't be in a tree.
+        """
+        self._number += 1
+        index = self._scratch / f"index-{self._number}"
+        begin = [commit] if commit is not None else ["--empty"]
+        self._need("read-tree", *begin, index=index)
+        if patch is not None:
+            self._need("apply", "--cached", "--whitespace=nowarn", str(patch), index=index)
+        self._add(files, index)
+        return os.fsdecode(self._need("write-tree", "--missing-ok", index=index)).strip()
+
+    def changed(self, first: str, second: str) -> list[str]:
+        """Return the names of the files that two trees have not the same."""
+        found = self._need("diff-tree", "-r", "-z", "--name-only", first, second)
+        return [os.fsdecode(name) for name in found.split(b"\0") if name]
+
+    def diff(self, first: str, second: str, order: Sequence[str], most: int) -> bytes:
+        """Return the difference of two trees as git prints it, at most its first bytes.
+
+        Args:
+            first: a tree.
+            second: another.
+            order: patterns of names that come first.
+            most: bytes.
+        """
+        orders = self._scratch / "order"
+        orders.write_bytes(b"".join(os.fsencode(each) + b"\n" for each in order))
+        command = ("diff-tree", "-r", "-p", "-M", "--no-ext-diff", "--no-textconv", "--no-color")
+        told = self._scratch / "told.diff"
+        with told.open("wb") as target:
+            self._need(*command, f"-O{orders}", first, second, into=target)
+        with told.open("rb") as source:
+            return source.read(most)
+
+    def _add(self, files: Mapping[str, tuple[Path, bool]], index: Path) -> None:
+        if not files:
+            return
+        paths = [os.fsencode(path) for path, _ in files.values()]
+        hashed = self._need(
+            "hash-object", "-w", "--no-filters", "--stdin-paths", said=b"\n".join(paths) + b"\n"
+        )
+        entries = zip(files.items(), os.fsdecode(hashed).split(), strict=True)
+        lines = [
+            os.fsencode(f"{EXECUTABLE if executable else PLAIN} {digest}\t{name}")
+            for (name, (_, executable)), digest in entries
+        ]
+        self._need(
+            "update-index", "-z", "--index-info", said=b"\0".join([*lines, b""]), index=index
+        )
+
+    def _need(
+        self,
+        *command: str,
+        index: Path | None = None,
+        said: bytes = b"",
+        into: Any = subprocess.PIPE,
+    ) -> bytes:
+        """Return what a command prints.
+
+        Raises:
+            IngredientError: with what git says, if it fails.
+        """
+        done = self._git(*command, index=index, said=said, into=into)
+        if done.returncode:
+            why = " ".join(done.stderr.decode("utf-8", "replace").split())
+            raise IngredientError(f"git {command[0]} says: {why[:300]}")
+        return done.stdout or b""
+
+    def _git(
+        self,
+        *command: str,
+        index: Path | None = None,
+        said: bytes = b"",
+        into: Any = subprocess.PIPE,
+    ) -> subprocess.CompletedProcess[bytes]:
+        index_file = {} if index is None else {"GIT_INDEX_FILE": str(index)}
+        try:
+            return subprocess.run(
+                ["git", f"--git-dir={self._repository}", *command],
+                env={**_without_git(), **SETTINGS, **index_file},
+                input=said,
+                stdout=into,
+                stderr=subprocess.PIPE,
+                check=False,
+            )
+        except OSError as error:
+            raise IngredientError(f"git can't be run: {error.strerror}. Install git.") from None
+
+
+def _borrowed(root: Path) -> tuple[str, Path | None]:
+    """Return the kind of digests and the folder of objects of the repository around ``root``."""
+    command = ("rev-parse", "--show-object-format", "--git-common-dir")
+    try:
+        done = subprocess.run(
+            # With the user's settings, which tell whose repositories are trusted.
+            ["git", "-C", str(root), *command],
+            env=_without_git(),
+            capture_output=True,
+            check=False,
+        )
+    except OSError as error:
+        raise IngredientError(f"git can't be run: {error.strerror}. Install git.") from None
+    form, _, folder = os.fsdecode(done.stdout).removesuffix("\n").partition("\n")
+    return (form, (root / folder).resolve() / "objects") if not done.returncode else ("sha1", None)
+
+
+def _without_git() -> dict[str, str]:
+    """Return the environment without what git takes from it."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
