@@ -18,6 +18,7 @@ from shackdoo.commands.recording import Recording
 from shackdoo.commands.rejects import Rejects
 from shackdoo.commands.reporting import DESCRIPTION
 from shackdoo.provenance.fingerprint import RunningDigest
+from shackdoo.provenance.names import plain
 from shackdoo.report.inference_summary import InferenceFacts, inference_summary
 from shackdoo.tracking.tracker import Artifact, DataInput
 
@@ -114,7 +115,8 @@ class InferRecording(Recording):
 
     def read(self, data: ReadData) -> None:
         """Put on record what was read."""
-        self._manifest["data"][data.name] = {"path": data.source, "sha256": data.sha256}
+        entry = {"path": data.source, "sha256": data.sha256}
+        self._manifest["data"][plain(data.name)] = entry
         self.place.tracker.attach(DataInput(data.name, data.sha256, data.source, "inference"))
 
     def answers_done(self, scores: Scores | None, unknown: int, seconds: float) -> None:

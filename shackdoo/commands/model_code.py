@@ -13,8 +13,7 @@ from pydantic import ValidationError
 
 from shackdoo.catalog import Catalog
 from shackdoo.config.schema import Config
-from shackdoo.provenance.code import as_zip, task_code
-from shackdoo.provenance.source import missing_names
+from shackdoo.provenance.code import Collected, as_zip
 
 if TYPE_CHECKING:
     from shackdoo.commands.checking import Checked
@@ -35,6 +34,7 @@ class ModelCode:
 
 def keep_code(
     checked: Checked,
+    collected: Collected,
     redactor: Redactor,
     keep: Callable[[str, bytes], Path | None],
     notice: Callable[[str], None],
@@ -43,26 +43,29 @@ def keep_code(
 
     Args:
         checked: the request.
+        collected: the code of its task.
         redactor: hides its secrets, in the task's own files too.
         keep: writes a file of the run.
         notice: shows a line.
     """
-    task_class, values = type(checked.task), redactor.value(checked.composed.values)
-    if trouble := _trouble(checked, values):
+    code, values = collected.code, redactor.value(checked.composed.values)
+    trouble = _trouble(checked, collected, values)
+    if trouble or code is None:
         notice(f"the model will be logged without its task, as the bare Keras model: {trouble}")
         return None
-    code = task_code(task_class)
     files = {path: _redacted(path, content, redactor) for path, content in code.files.items()}
-    description = {"module": code.module, "class": task_class.__qualname__, "config": values}
+    name = type(checked.task).__qualname__
+    description = {"module": code.module, "class": name, "config": values}
     files[TASK_FILE] = json.dumps(description, indent=1, ensure_ascii=False).encode()
     path = keep(ZIP, as_zip(files))
     return None if path is None else ModelCode(path, (*map(_pin, SERVING), *_pins(code.imports)))
 
 
-def _trouble(checked: Checked, values: Mapping[str, Any]) -> str | None:
+def _trouble(checked: Checked, collected: Collected, values: Mapping[str, Any]) -> str | None:
     """Return why the task could not be made again from what is recorded."""
-    if missing := missing_names(type(checked.task)):
-        return f"the source of its class uses what has no source: {', '.join(missing)}"
+    if collected.missing:
+        missing = ", ".join(collected.missing)
+        return f"the source of its class uses what has no source: {missing}"
     if values == checked.composed.values:
         return None
     try:

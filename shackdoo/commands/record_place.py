@@ -73,8 +73,8 @@ class Place:
         if self.folder is None:
             return None
         path = self.folder / "files" / name
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        part = path.with_name(f".{name}.part")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.part")
         part.touch(mode=0o600)
         part.write_bytes(content)
         part.replace(path)

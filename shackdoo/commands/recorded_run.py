@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +12,8 @@ from typing import Any
 from shackdoo.commands.run_lookup import RunLookup
 from shackdoo.config.project import Project
 from shackdoo.errors import RequestError, StoreError
+from shackdoo.provenance.capture import MANIFEST_SHA256
+from shackdoo.provenance.manifest import read
 from shackdoo.provenance.outcome import Curves, Outcome
 from shackdoo.tracking.continued import read_recorded
 from shackdoo.tracking.journal import JOURNAL
@@ -20,6 +22,7 @@ from shackdoo.tracking.state import RUNS
 
 MANIFEST = "manifest.json"
 FOREIGN = "foreign"  # in the folder of a run that was fetched from a store
+FINISHED = "FINISHED"
 MAX_MANIFEST = 1 << 25  # bytes
 
 
@@ -52,7 +55,8 @@ class RecordedRun:
         """What it was made of, and what came out.
 
         Raises:
-            RequestError: if there is none that can be read.
+            RequestError: if there is none that can be read, or it has been changed.
+            IngredientError: if a newer shackdoo has written it.
         """
         path = self.file(MANIFEST)
         if path is None:
@@ -65,15 +69,21 @@ class RecordedRun:
                 f"The {MANIFEST} of the run {self.name} has more than {MAX_MANIFEST >> 20} MB, so "
                 f"it is none of shackdoo's."
             )
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+        content = path.read_bytes()
+        self._check_unchanged(content)
+        return read(content, f"The {MANIFEST} of the run {self.name}")
+
+    def _check_unchanged(self, content: bytes) -> None:
+        """Compare a finished run's manifest with the digest that was recorded when it ended."""
+        recorded = self.run.tags.get(MANIFEST_SHA256)
+        if self.run.status != FINISHED or recorded is None:
+            return
+        if hashlib.sha256(content).hexdigest() != recorded:
             raise RequestError(
-                f"The {MANIFEST} of the run {self.name} is damaged: {error}."
-            ) from None
-        if not isinstance(found, dict):
-            raise RequestError(f"The {MANIFEST} of the run {self.name} is damaged: no mapping.")
-        return found
+                f"The {MANIFEST} of the run {self.name} has been changed since it was recorded: "
+                f"its sha256 is not the one in the tag {MANIFEST_SHA256}. What it says can't be "
+                f"relied on."
+            )
 
     @cached_property
     def curves(self) -> Curves:

@@ -5,19 +5,20 @@ Here meet the parts that do not know each other: training, tracking, provenance,
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import signal
-import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from shackdoo.commands.again import EnoughError, asked
+from shackdoo.commands.captured import captured, training_data
+from shackdoo.commands.kept_code import KeptCode
 from shackdoo.commands.last_word import LastWord
 from shackdoo.commands.model_code import ModelCode, keep_code
 from shackdoo.commands.record_place import open_place
@@ -26,13 +27,10 @@ from shackdoo.commands.results import answer_types, fingerprints, print_result, 
 from shackdoo.commands.sending import Sending
 from shackdoo.commands.stopped import CHECKPOINTS, REQUEST
 from shackdoo.config.compose import as_yaml
-from shackdoo.config.record import config_digest, flatten
+from shackdoo.config.record import flatten
 from shackdoo.errors import ShackdooError
-from shackdoo.provenance.capture import capture, write_manifest
-from shackdoo.provenance.code import code_digests
-from shackdoo.provenance.git import git_diff, toplevel
-from shackdoo.provenance.source import class_sources, source_digests, unfiled
-from shackdoo.provenance.untracked import sort_untracked
+from shackdoo.provenance.capture import MANIFEST_SHA256, write_manifest
+from shackdoo.provenance.environment import digest as environment_digest
 from shackdoo.task import Training
 from shackdoo.tracking.continued import Continued
 from shackdoo.tracking.tracker import Artifact, DataInput, Model
@@ -41,6 +39,9 @@ from shackdoo.training.dataset import leaves
 from shackdoo.training.progress import Progress
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shackdoo.commands.captured import Captured
     from shackdoo.commands.checking import Checked
     from shackdoo.commands.stopped import Stopped
     from shackdoo.config.schema import DeterminismSpec
@@ -91,7 +92,8 @@ class Recording:
         self.place = open_place(self.checked, self._redactor, self.notice, self.KIND, self.stopped)
         self.checkpoints = self._checkpoints()
         self.last_word.start()
-        self._manifest = captured(self.checked, self.place.uid, self.data_read())
+        self._captured = self._as_it_is()
+        self._manifest = self._captured.manifest
         if self.stopped is not None:
             self._take_up(self.stopped)
         self._describe()
@@ -104,6 +106,12 @@ class Recording:
         self._system = self._sampled()
         self.lap("open")
         return self
+
+    def _as_it_is(self) -> Captured:
+        """Return what the run is made of; of one that goes on it has been looked at already."""
+        if self.stopped is not None and self.stopped.now is not None:
+            return self.stopped.now
+        return captured(self.checked, self.place.uid, self.data_read())
 
     def _listen(self) -> None:
         """Let SIGTERM and Ctrl-C end the run in its own order."""
@@ -172,8 +180,7 @@ class Recording:
                 "shackdoo.task": composed.config.task.name,
                 "shackdoo.tag": self._redactor.text(composed.config.tag),
                 "shackdoo.lineage": self.checked.lineage(),
-                "shackdoo.code": _code(self._manifest["code"]),
-                "shackdoo.config_digest": self._manifest["config_digest"],
+                **_digest_tags(self._manifest, composed.config.task.data),
                 **self._resumed_tags(),
                 **self._first_tags(),
                 **({} if self.again is None else self.again.tags()),
@@ -182,10 +189,12 @@ class Recording:
         )
         self._keep_request()
         self._attach_text("config.yaml", as_yaml(values))
+        code = self._keep_code()
         self._attach_manifest()
         for name, entry in self._manifest["data"].items():
             tracker.attach(DataInput(name, entry["sha256"], entry["path"], "training"))
-        self._attach_code()
+        for artifact in code:
+            tracker.attach(artifact)
 
     def _keep_request(self) -> None:
         """Keep on this disk how the run was asked for, secrets and all: it may be resumed."""
@@ -219,34 +228,16 @@ class Recording:
         trains = not self.KIND and "run" in self.checked.composed.config.flows
         if self.place.folder is None or not trains:
             return None
-        return keep_code(self.checked, self._redactor, self.place.keep, self.notice)
+        code = self._captured.code
+        return keep_code(self.checked, code, self._redactor, self.place.keep, self.notice)
 
-    def _attach_code(self) -> None:
-        """Put on record what the commit does not have: the diff, and untracked files if allowed.
-
-        On this disk it is whole; secrets are taken out when it is shipped.
-        """
-        code, root = self._manifest["code"], self.checked.project.root
-        if not code.get("dirty"):
-            return
-        if content := git_diff(root):
-            diff = self.place.keep("code.diff", content)
-            if diff is not None:
-                self.place.tracker.attach(Artifact(diff, "", redact=True))
-        if self.checked.composed.config.tracking.untracked and (top := toplevel(root)):
-            self._attach_untracked(top, code["untracked"])
-
-    def _attach_untracked(self, top: Path, names: Sequence[str]) -> None:
-        untracked = sort_untracked(top, names)
-        left_out = dict(untracked.left_out)
-        for name in untracked.shippable:
-            folder = PurePosixPath("untracked", name).parent
-            try:
-                self.place.tracker.attach(Artifact(top / name, str(folder), redact=True))
-            except OSError as error:  # somebody else's file, or gone by now
-                left_out[name] = f"it can't be read: {error.strerror}"
-        for name, why in left_out.items():
-            self.notice(f"the untracked file {name} is not shipped: {why}")
+    def _keep_code(self) -> list[Artifact]:
+        """Keep what the commit does not have; return what of it belongs into the store."""
+        if self.place.folder is None:
+            return []
+        kept = KeptCode(self._captured, self.checked.project.root, self.place.keep, self.notice)
+        untracked = self.checked.composed.config.tracking.untracked
+        return kept.run(self.place.folder / "files", untracked)
 
     def _announce(self) -> None:
         config = self.checked.composed.config
@@ -281,6 +272,7 @@ class Recording:
     def devices(self, number: int) -> None:
         """Put on record how many devices share each batch."""
         self._manifest["determinism"]["devices_used"] = number
+        self._write_manifest()
 
     def data(self, dataset: Dataset) -> None:
         """Put shapes and types of the data on record."""
@@ -291,6 +283,7 @@ class Recording:
             if split is not None:
                 arrays = leaves((split.inputs, split.targets))
                 entry[name] = [f"{array.dtype}{list(array.shape)}" for array in arrays]
+        self._attach_manifest()  # a run that is killed while it trains has it, too
 
     def epoch_started(self, epoch: int, steps: int) -> None:
         """Show it, and begin its curve."""
@@ -386,7 +379,7 @@ class Recording:
         self._manifest["seconds"] = self._seconds
         self._manifest["wall_seconds"] = self._wall_seconds()
         self._compare_with_record()
-        self._attach_manifest()
+        self._close_manifest()
         if not self.KIND:
             why = self._message(error) if error is not None and status == "FAILED" else None
             self._reporting.close(status, why, self._history, self._manifest)
@@ -448,42 +441,24 @@ class Recording:
         if path is not None:
             self.place.tracker.attach(Artifact(path, ""))
 
+    def _write_manifest(self) -> Path | None:
+        """Write the manifest into the run's folder, if there is one."""
+        if self.place.folder is None:
+            return None
+        path = self.place.folder / "files" / "manifest.json"
+        self._manifest_bytes = write_manifest(self._manifest, path)
+        return path
+
     def _attach_manifest(self) -> None:
-        if self.place.folder is not None:
-            path = self.place.folder / "files" / "manifest.json"
-            write_manifest(self._manifest, path)
+        if (path := self._write_manifest()) is not None:
             self.place.tracker.attach(Artifact(path, ""))
 
-
-def training_data(checked: Checked) -> dict[str, dict[str, Any]]:
-    """Return path and digest of the data that a training reads, by name."""
-    catalog, name = checked.catalog, checked.composed.config.task.data
-    return {name: {"path": str(catalog.path(name)), "sha256": catalog.digest(name)}}
-
-
-def captured(checked: Checked, uid: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the manifest of a request, as things are at this moment."""
-    config = checked.composed.config
-    sources = class_sources(type(checked.task))
-    return capture(
-        run_uid=uid,
-        command=sys.argv,
-        overrides=checked.composed.overrides,
-        config=checked.composed.values,
-        config_digest=config_digest(checked.composed.values),
-        data=data,
-        determinism={
-            **config.determinism.model_dump(),
-            "strategy": config.strategy.name,
-            "xla": config.strategy.xla,
-        },
-        seed=config.seed,
-        sources=unfiled(sources),
-        classes=source_digests(sources),
-        modules=code_digests(type(checked.task)),
-        root=checked.project.root,
-        redactor=checked.redactor(),
-    )
+    def _close_manifest(self) -> None:
+        """Put the manifest on record for the last time, with its digest beside it."""
+        self._attach_manifest()
+        if self.place.folder is not None:
+            digest = hashlib.sha256(self._manifest_bytes).hexdigest()
+            self.place.tracker.tags({MANIFEST_SHA256: digest})
 
 
 def _ending(error: BaseException | None) -> tuple[Any, int]:
@@ -502,7 +477,20 @@ def _named(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key if "." in key else f"config.{key}": value for key, value in values.items()}
 
 
-def _code(code: dict[str, Any]) -> str:
+def _digest_tags(manifest: Mapping[str, Any], data: str) -> dict[str, str]:
+    """Return the tags by which runs of the same ingredients are found."""
+    code = manifest["code"]
+    tags = {
+        "shackdoo.code": _commit(code),
+        "shackdoo.config_digest": manifest["config_digest"],
+        "shackdoo.data_sha256": manifest["data"].get(data, {}).get("sha256"),
+        "shackdoo.environment_sha256": environment_digest(manifest["environment"]),
+        "shackdoo.diff_sha256": code["diff_sha256"],
+    }
+    return {name: value for name, value in tags.items() if value is not None}
+
+
+def _commit(code: Mapping[str, Any]) -> str:
     """Return the commit, marked if the tree differs from it."""
     commit = code.get("commit")
     return f"{commit}{'+dirty' if code.get('dirty') else ''}" if commit else "unversioned"

@@ -128,7 +128,7 @@ class Reproduction:
                 "The task's class was written in a notebook or a script and uses what has no "
                 "source, so it can't be made again. Put the class into a module of the project."
             )
-        return found[0].removesuffix(".py")
+        return str(found[0]).removesuffix(".py")
 
     def data(self, tree: Tree) -> None:
         """See that the recorded data are there."""

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from shackdoo.commands.captured import Captured, captured, training_data
 from shackdoo.commands.checking import Checked, check
 from shackdoo.commands.joined import JOINED
 from shackdoo.commands.run_lookup import RunLookup
@@ -36,7 +37,7 @@ def reopened(folder: Path, project: Project, force: bool) -> tuple[Checked, Stop
     """
     stopped = _read(folder)
     checked = check(compose("train", stopped.overrides, project), project)
-    changes = changes_since(stopped, checked)
+    now, changes = changes_since(stopped, checked)
     if changes and not force:
         raise RequestError(
             f"The run {stopped.uid[:8]} can't be resumed to the same bits, since what it is made "
@@ -44,7 +45,7 @@ def reopened(folder: Path, project: Project, force: bool) -> tuple[Checked, Stop
             f"train. `shackdoo resume {stopped.uid[:8]} --force` goes on all the same, and the "
             f"run is marked."
         )
-    return checked, stopped.accepting(changes)
+    return checked, stopped.accepting(changes, now)
 
 
 def stopped_before(checked: Checked) -> Stopped | None:
@@ -63,21 +64,20 @@ def stopped_before(checked: Checked) -> Stopped | None:
     except RequestError as error:
         _say(f"resume=auto: {error} Starting anew.")
         return None
-    if changes := changes_since(stopped, checked):
+    now, changes = changes_since(stopped, checked)
+    if changes:
         _say(
             f"resume=auto: the run {stopped.uid[:8]} is left alone, since what it is made of has "
             f"changed:\n{told(changes)}\nstarting anew"
         )
         return None
-    return stopped
+    return stopped.accepting((), now)
 
 
-def changes_since(stopped: Stopped, checked: Checked) -> list[Difference]:
-    """Return what differs now from what the run was made of."""
-    from shackdoo.commands.recording import captured, training_data
-
+def changes_since(stopped: Stopped, checked: Checked) -> tuple[Captured, list[Difference]]:
+    """Return what the run would be made of now, and what of it differs from what it was."""
     now = captured(checked, stopped.uid, training_data(checked))
-    return differences(stopped.manifest, now)
+    return now, differences(stopped.manifest, now.manifest)
 
 
 def close_opened(project: Project, stopped: Stopped, code: int) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shackdoo.errors import RequestError
 from shackdoo.provenance.compare import Difference
@@ -16,6 +16,9 @@ from shackdoo.tracking.continued import Continued, Recorded, read_recorded
 from shackdoo.tracking.journal import Entry, JournalTracker
 from shackdoo.tracking.shipping import reopen_shipping
 from shackdoo.tracking.state import LocalRun
+
+if TYPE_CHECKING:
+    from shackdoo.commands.captured import Captured
 
 REQUEST, MANIFEST, CHECKPOINTS = "request.json", "manifest.json", "checkpoints"
 LOCK_SECONDS = 2.0  # a shipper that closes a dead run holds its journal for a moment
@@ -32,6 +35,7 @@ class Stopped:
         manifest: what it was made of.
         overrides: of its configuration, as typed.
         changes: what differs by now, and is accepted.
+        now: what it is made of by now, if that has been looked at.
     """
 
     folder: Path
@@ -39,6 +43,7 @@ class Stopped:
     manifest: Mapping[str, Any]
     overrides: tuple[str, ...]
     changes: tuple[Difference, ...] = ()
+    now: Captured | None = None
 
     @property
     def uid(self) -> str:
@@ -74,9 +79,9 @@ class Stopped:
         reopen_shipping(self.folder)
         return Continued(tracker, recorded)
 
-    def accepting(self, changes: Sequence[Difference]) -> Stopped:
-        """Return it with differences that were asked to be passed over."""
-        return replace(self, changes=tuple(changes))
+    def accepting(self, changes: Sequence[Difference], now: Captured) -> Stopped:
+        """Return it with what it is made of now, and differences that are to be passed over."""
+        return replace(self, changes=tuple(changes), now=now)
 
 
 def read_stopped(run: LocalRun) -> Stopped:

@@ -10,6 +10,7 @@ from shackdoo.provenance.compare import Difference
 from shackdoo.provenance.outcome import Effect, Outcome, Parting, same_number
 from shackdoo.provenance.ranking import Rank, rank
 
+Cells = tuple[str, str, str, str]  # of a row: ingredient, recorded, now, whether they are the same
 Word = Literal["identical", "same metrics, other bits", "differs", "not comparable"]
 
 EXIT: Mapping[Word, int] = {
@@ -101,12 +102,12 @@ class Verdict:
         ]
         return f"{', '.join(parts[:-1])} and {parts[-1]}" if parts[1:] else parts[0]
 
-    def rows(self) -> list[tuple[str, str, str, str]]:
-        """Return the table: ingredient, recorded, now, whether they are the same."""
+    def rows(self) -> list[Cells]:
+        """Return the table, a row each."""
         rows = [row for name in INGREDIENTS for row in self._ingredient(name)]
         return rows + self._results()
 
-    def _ingredient(self, name: str) -> list[tuple[str, str, str, str]]:
+    def _ingredient(self, name: str) -> list[Cells]:
         found = [each for each in self.differences if each.ingredient == name]
         if not found:
             return [(name, "", "", "yes")]
@@ -118,18 +119,23 @@ class Verdict:
             rows.append((name, f"… and {len(found) - MOST} more", "", "NO"))
         return rows
 
-    def _results(self) -> list[tuple[str, str, str, str]]:
+    def _results(self) -> list[Cells]:
         first, second, effect = self.first, self.second, self.effect
-        rows = []
-        if effect.same_weights is not None:
-            bits = (str(first.weights), str(second.weights))
-            rows.append(("weights sha256", *map(_digits, bits), _yes(effect.same_weights)))
-        if effect.same_predictions is not None:
-            bits = (str(first.predictions), str(second.predictions))
-            rows.append(("predictions sha256", *map(_digits, bits), _yes(effect.same_predictions)))
-        for name, (one, other) in sorted(effect.metrics.items()):
-            if one is not None and other is not None:
-                rows.append((name, repr(one), repr(other), _yes(same_number(one, other))))
+        rows: list[Cells] = []
+        for name, one, other, same in (
+            ("weights sha256", first.weights, second.weights, effect.same_weights),
+            (
+                "predictions sha256",
+                first.predictions,
+                second.predictions,
+                effect.same_predictions,
+            ),
+        ):
+            if same is not None:
+                rows.append((name, _digits(str(one)), _digits(str(other)), _yes(same)))
+        for name, pair in sorted(effect.metrics.items()):
+            if None not in pair:
+                rows.append((name, repr(pair[0]), repr(pair[1]), _yes(same_number(*pair))))
         if effect.compared:
             where = _parted(effect.parting, effect) if effect.parting else ""
             points = f"{effect.compared} points"

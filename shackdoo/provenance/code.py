@@ -58,17 +58,35 @@ def task_code(task_class: type) -> Code:
     return Code(module, files, frozenset(imports - sys.stdlib_module_names - {OWN}))
 
 
-def code_digests(task_class: type) -> dict[str, str]:
-    """Return path to sha256 of each file of :func:`task_code`.
+@dataclass(frozen=True)
+class Collected:
+    """All that is known of the code of a task's class, read once.
 
-    What uses something that has no source counts with the files that there are.
+    Attributes:
+        sources: of the class and its parents, by the names of their modules.
+        missing: what these use that has no source.
+        files: path to content; what uses something without a source counts with what there is.
+        code: the same to be put on Python's path; None if something has no source.
     """
-    if missing_names(task_class):
-        classes = {name: text.encode() for name, text in class_sources(task_class).items()}
-        files: Mapping[str, bytes] = {**dict(_package()), **classes}
-    else:
-        files = task_code(task_class).files
-    return {path: hashlib.sha256(files[path]).hexdigest() for path in sorted(files)}
+
+    sources: Mapping[str, str]
+    missing: tuple[str, ...]
+    files: Mapping[str, bytes]
+    code: Code | None
+
+    def digests(self) -> dict[str, str]:
+        """Return path to sha256 of each file."""
+        return {path: hashlib.sha256(self.files[path]).hexdigest() for path in sorted(self.files)}
+
+
+def collect(task_class: type) -> Collected:
+    """Read the code of a task's class."""
+    sources, missing = class_sources(task_class), missing_names(task_class)
+    if missing:
+        classes = {name: text.encode() for name, text in sources.items()}
+        return Collected(sources, missing, {**dict(_package()), **classes}, None)
+    code = task_code(task_class)
+    return Collected(sources, missing, code.files, code)
 
 
 def _is_users(module: str) -> bool:

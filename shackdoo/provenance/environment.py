@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import re
 import sys
+from collections.abc import Mapping
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from shackdoo.provenance.secrets import Redactor
 
 LOCKS = ("requirements.lock", "requirements-gpu.lock")
 IMAGE = "SHACKDOO_IMAGE"  # set in our container images to their id
+NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")  # what can be installed by name
+VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
 FIELD = re.compile(r"^(Name|Version):[ \t]*(\S+)", re.MULTILINE)
 MATTERS = ("TF_", "XLA_", "KERAS_", "OMP_", "MKL_", "ONEDNN_", "CUDA_", "CUBLAS_", "PYTHONHASHSEED")
 
@@ -34,14 +38,21 @@ def describe(root: Path, redactor: Redactor) -> dict[str, Any]:
     }
 
 
+def digest(environment: Mapping[str, Any]) -> str:
+    """Return the sha256 of Python and the packages of what :func:`describe` returns."""
+    computed_with = [environment["python"], sorted(environment["packages"].items())]
+    return hashlib.sha256(json.dumps(computed_with).encode()).hexdigest()
+
+
 def _packages() -> dict[str, str]:
     found: dict[str, str] = {}
     for distribution in distributions():
         # Only the two lines are read: a whole parse of some hundred files takes longer than git.
         text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
         fields = dict(FIELD.findall(text.split("\n\n", 1)[0]))
-        if fields.keys() == {"Name", "Version"}:
-            found.setdefault(fields["Name"], fields["Version"])  # the first is what gets imported
+        name, version = fields.get("Name", ""), fields.get("Version", "")
+        if NAME.fullmatch(name) and VERSION.fullmatch(version):
+            found.setdefault(name, version)  # the first is what gets imported
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,12 @@ def code_state(root: Path) -> dict[str, Any]:
 
     That has no repository, but the commit it was built from.
     """
-    found = git.describe(root)
+    return told_by_image(root, git.describe(root))
+
+
+def told_by_image(root: Path, state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return git's state of a tree, with the image's word of it where git has none."""
+    found = dict(state)
     if found["commit"] is None and holds(root):
         found["commit"] = os.environ.get(COMMIT) or None
         found["dirty"] = os.environ.get(DIRTY) == "true" if found["commit"] else None

@@ -19,6 +19,7 @@ from typing import Any
 
 from shackdoo.errors import IngredientError, RequestError
 from shackdoo.provenance.git import ELSEWHERE
+from shackdoo.provenance.names import is_inside
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 REMOTES = (
@@ -124,13 +125,9 @@ def inside(name: str) -> PurePosixPath:
     Raises:
         RequestError: if it does not.
     """
-    path = PurePosixPath(name)
-    odd = any(ord(letter) < 32 for letter in name) or "\\" in name
-    parts = path.parts
-    git = any(part.lower().rstrip(". ") == ".git" for part in parts)
-    if not parts or path.is_absolute() or ".." in parts or odd or git:
+    if not is_inside(name):
         raise RequestError(f"The record names the file {name[:200]!r}, which is none in a tree.")
-    return path
+    return PurePosixPath(name)
 
 
 # ── the commit ───────────────────────────────────────────────────────────────────────────────────

@@ -14,6 +14,7 @@ from shackdoo.commands.checking import check
 from shackdoo.commands.model_code import ModelCode, keep_code
 from shackdoo.config.compose import compose
 from shackdoo.config.project import find_project
+from shackdoo.provenance.code import collect
 
 SECRET = "a-Value-that-is-Secret"
 YAML = """# @package _global_
@@ -52,7 +53,8 @@ def keep(own_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             (tmp_path / name).write_bytes(content)
             return tmp_path / name
 
-        return keep_code(checked, checked.redactor(), write, notices.append), notices
+        code = collect(type(checked.task))
+        return keep_code(checked, code, checked.redactor(), write, notices.append), notices
 
     return run
 

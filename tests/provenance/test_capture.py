@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from shackdoo.provenance import git
-from shackdoo.provenance.capture import SCHEMA_VERSION, capture, write_manifest
+from shackdoo.provenance.capture import SCHEMA_VERSION, Capture, write_manifest
+from shackdoo.provenance.code import Collected
 from shackdoo.provenance.redact import without_credentials
 from shackdoo.provenance.secrets import Redactor
 
@@ -47,13 +48,10 @@ def manifest(root: Path, **changes: Any) -> dict[str, Any]:
         "data": {},
         "determinism": {"enabled": True},
         "seed": 1,
-        "sources": {},
-        "classes": {},
-        "modules": {},
-        "root": root,
+        "code": Collected({}, (), {}, None),
         "redactor": Redactor((), {}),
     }
-    return capture(**{**values, **changes})
+    return Capture(root).manifest(**{**values, **changes})[0]
 
 
 def test_a_clean_tree(repository: Path) -> None:
@@ -62,7 +60,7 @@ def test_a_clean_tree(repository: Path) -> None:
     assert (code["branch"], code["dirty"], code["untracked"]) == ("main", False, [])
     assert len(code["commit"]) == 40
     assert code["diff_sha256"] is None
-    assert git.git_diff(repository) is None
+    assert git.Question(repository).answer().diff is None
 
 
 def test_staged_unstaged_and_untracked_changes_make_it_dirty(repository: Path) -> None:
@@ -72,7 +70,7 @@ def test_staged_unstaged_and_untracked_changes_make_it_dirty(repository: Path) -
     (repository / "日本 語.py").write_text("")
     code = git.describe(repository)
     assert (code["dirty"], code["untracked"]) == (True, ["日本 語.py"])
-    assert b"+x = 2" in (git.git_diff(repository) or b"")
+    assert b"+x = 2" in (git.Question(repository).answer().diff or b"")
     assert len(code["diff_sha256"]) == 64
 
 
@@ -90,10 +88,10 @@ def test_inside_a_hook_of_another_repository(
 def test_the_diff_is_the_same_however_short_git_writes_its_names(repository: Path) -> None:
     commit(repository, "x = 1\n")
     (repository / "code.py").write_text("x = 2\n")
-    before = git.git_diff(repository)
+    before = git.Question(repository).answer().diff
     run_git(repository, "config", "core.abbrev", "5")
     assert before
-    assert git.git_diff(repository) == before
+    assert git.Question(repository).answer().diff == before
 
 
 def test_no_commit_yet_no_repository_no_git(
@@ -103,8 +101,9 @@ def test_no_commit_yet_no_repository_no_git(
     assert git.describe(tmp_path)["commit"] is None
     monkeypatch.setenv("PATH", str(tmp_path))
     assert git.describe(repository) == {
-        **dict.fromkeys(("commit", "branch", "remote", "dirty", "untracked", "diff_sha256")),
+        **dict.fromkeys(git.TOLD),
         "root": str(repository),
+        "submodules": [],
     }
 
 
@@ -152,7 +151,7 @@ def test_sources_lose_known_secrets_and_nothing_else(repository: Path) -> None:
     source = "token = load_token()\npassword = 'hunter2 and more'\n"
     found = manifest(
         repository,
-        sources={"__main__": source},
+        code=Collected({"__main__": source}, (), {}, None),
         redactor=Redactor(("hunter2 and more",), {}),
     )
     assert found["code"]["sources"] == {"__main__": "token = load_token()\npassword = '***'\n"}

@@ -61,7 +61,7 @@ def test_the_diff_applies_whatever_the_users_settings(repository: Path, setting:
     changed = {"code.py": b"x = 2\n", "# branch.py": b"\0\xff"}
     for name, content in changed.items():
         (repository / name).write_bytes(content)
-    diff = git.git_diff(repository / "sub")
+    diff = git.Question(repository / "sub").answer().diff
     assert diff is not None
     run_git(repository, "reset", "--hard")
     run_git(repository, "apply", "-", given=diff)

@@ -114,7 +114,7 @@ def test_which_untracked_files_may_go(tmp_path: Path) -> None:
     names = ["big.bin", "notes.py", ".env", "sub/id_rsa", "link", "gone", *many]
     found = sort_untracked(tmp_path, names)
     fitting = (MAX_ALL - len("x = 1")) // MAX_FILE
-    assert found.shippable == ("notes.py", *many[:fitting])
+    assert found.kept == ("notes.py", *many[:fitting])
     assert found.left_out == {
         "big.bin": "it has more than 1 MB",
         ".env": "its name says that it keeps secrets",

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from shackdoo.errors import IngredientError, RequestError
-from shackdoo.provenance.git import git_diff
+from shackdoo.provenance.git import DIFF
 from shackdoo.provenance.redact_diff import redact_diff
 from shackdoo.provenance.worktree import Tree, checked_remote, inside, make_tree
 
@@ -44,6 +44,10 @@ def git(folder: Path, *arguments: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+def git_diff(folder: Path) -> bytes:
+    return subprocess.run(["git", "-C", str(folder), *DIFF], capture_output=True, check=True).stdout
 
 
 def sha256(content: bytes) -> str:
@@ -114,7 +118,6 @@ def test_uncommitted_changes_come_whole(
     (repo / "tool.sh").chmod(0o755)
     git(repo, "add", "weights.bin", "tool.sh")
     diff = git_diff(repo)
-    assert diff is not None
     (record / "code.diff").write_bytes(diff)
     (record / "untracked" / "own").mkdir(parents=True)
     (record / "untracked" / "own" / "日本 語.py").write_text("x = 1\n")
@@ -136,7 +139,6 @@ def test_a_submodule_with_changes_of_its_own(
     module = repo / "lib" / "part"
     (module / "net.py").write_text("width = 7\n")
     diff = git_diff(module)
-    assert diff is not None
     (record / "submodules").mkdir()
     (record / "submodules" / "0.diff").write_bytes(diff)
     entry = {
@@ -294,7 +296,6 @@ def test_a_redacted_diff_is_told_with_file_and_line(
 ) -> None:
     (repo / "net.py").write_text("width = 1\npassword = 'correct-horse-battery'\n")
     diff = git_diff(repo)
-    assert diff is not None
     shipped, _ = redact_diff(diff)
     assert b"correct-horse" not in shipped
     (record / "code.diff").write_bytes(shipped)
