@@ -44,7 +44,7 @@ def fetch_run(run: ListedRun, project: Project) -> Path:
         made = scratch / "run"
         made.mkdir(mode=0o700)
         _fill(made, _header(run, project), run, found.manifest)
-        _put_files(made, found, _overrides(run, found.manifest))
+        _put_files(made, found, _request(run, found.manifest))
         (made / FOREIGN).touch(mode=0o600)
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         made.rename(folder)
@@ -86,6 +86,20 @@ def _overrides(run: ListedRun, manifest: Mapping[str, Any]) -> list[str]:
     return overrides
 
 
+def _request(run: ListedRun, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the run is asked for again.
+
+    One that had the configuration of another run goes by its own: the other may be nowhere.
+    """
+    if "same_as" not in manifest:
+        return {"overrides": _overrides(run, manifest)}
+    from shackdoo.commands.same_as import recorded_base
+
+    name, uid = f"the configuration of the run {run.uid[:8]}", manifest["same_as"]["run"]
+    base = recorded_base(name, uid, manifest["config"], manifest["redacted"], {})
+    return {"overrides": [], "same_as": base.to_json()}
+
+
 def _header(run: ListedRun, project: Project) -> Header:
     return Header(
         run_uid=run.uid,
@@ -118,12 +132,12 @@ def _fill(folder: Path, header: Header, run: ListedRun, manifest: Mapping[str, A
     write_shipping(folder, Shipping(size, True, run.mlflow_run_id, None))
 
 
-def _put_files(folder: Path, found: _Found, overrides: list[str]) -> None:
+def _put_files(folder: Path, found: _Found, request: dict[str, Any]) -> None:
     files, kept = folder / "files", folder / CHECKPOINTS
     files.mkdir(mode=0o700)
     kept.mkdir(mode=0o700)
     write_manifest(found.manifest, files / MANIFEST)
-    (files / REQUEST).write_text(json.dumps({"overrides": overrides}), encoding="utf-8")
+    (files / REQUEST).write_text(json.dumps(request), encoding="utf-8")
     try:
         steps = read_checkpoint(found.checkpoint).steps
     except DamagedError as error:

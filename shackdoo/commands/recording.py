@@ -24,6 +24,7 @@ from shackdoo.commands.model_code import ModelCode, keep_code
 from shackdoo.commands.record_place import open_place
 from shackdoo.commands.reporting import Reporting
 from shackdoo.commands.results import answer_types, fingerprints, print_result, save_model
+from shackdoo.commands.same_as import SAME_AS
 from shackdoo.commands.sending import Sending
 from shackdoo.commands.stopped import CHECKPOINTS, REQUEST
 from shackdoo.config.compose import as_yaml
@@ -184,6 +185,7 @@ class Recording:
                 **self._resumed_tags(),
                 **self._first_tags(),
                 **({} if self.again is None else self.again.tags()),
+                **self._same_tags(),
                 **self.own_tags(),
             }
         )
@@ -199,7 +201,9 @@ class Recording:
     def _keep_request(self) -> None:
         """Keep on this disk how the run was asked for, secrets and all: it may be resumed."""
         if not self.KIND:
-            asked = {"overrides": list(self.checked.composed.overrides)}
+            composed = self.checked.composed
+            base = None if composed.base is None else composed.base.to_json()
+            asked = {"overrides": list(composed.overrides), "same_as": base}
             self.place.keep(REQUEST, json.dumps(asked).encode())
 
     def _resumed_tags(self) -> dict[str, str]:
@@ -222,6 +226,14 @@ class Recording:
         self._manifest["init_from"] = {"run": first.uid, "weights_sha256": first.weights_sha256}
         tags = {"shackdoo.init_from": first.uid, "shackdoo.init_from_mlflow_run": first.mlflow_id}
         return {name: value for name, value in tags.items() if value is not None}
+
+    def _same_tags(self) -> dict[str, str]:
+        """Return what links the run to the one whose configuration it has."""
+        base = self.checked.composed.base
+        if base is None:
+            return {}
+        self._manifest["same_as"] = {"run": base.uid}
+        return {} if base.uid is None else {SAME_AS: base.uid}
 
     def _kept_code(self) -> ModelCode | None:
         """Return the code that the model will be logged with, if there will be one."""

@@ -17,6 +17,7 @@ from shackdoo.commands.stopped import (
     told,
 )
 from shackdoo.config.compose import compose
+from shackdoo.config.compose.base import Base
 from shackdoo.config.project import Project
 from shackdoo.config.record import config_digest
 from shackdoo.errors import RequestError
@@ -36,7 +37,8 @@ def reopened(folder: Path, project: Project, force: bool) -> tuple[Checked, Stop
         RequestError: if it can't go on, or what it is made of has changed and not ``force``.
     """
     stopped = _read(folder)
-    checked = check(compose("train", stopped.overrides, project), project)
+    base = None if stopped.same_as is None else Base.from_json(stopped.same_as)
+    checked = check(compose("train", stopped.overrides, project, base=base), project)
     now, changes = changes_since(stopped, checked)
     if changes and not force:
         raise RequestError(

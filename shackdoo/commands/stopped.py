@@ -34,6 +34,7 @@ class Stopped:
         header: its journal's first entry.
         manifest: what it was made of.
         overrides: of its configuration, as typed.
+        same_as: the configuration that they change, as JSON has it, if it is another run's.
         changes: what differs by now, and is accepted.
         now: what it is made of by now, if that has been looked at.
     """
@@ -42,6 +43,7 @@ class Stopped:
     header: Entry
     manifest: Mapping[str, Any]
     overrides: tuple[str, ...]
+    same_as: Mapping[str, Any] | None
     changes: tuple[Difference, ...] = ()
     now: Captured | None = None
 
@@ -99,13 +101,14 @@ def read_stopped(run: LocalRun) -> Stopped:
     files = run.folder / "files"
     try:
         manifest = json.loads((files / MANIFEST).read_text(encoding="utf-8"))
-        overrides = json.loads((files / REQUEST).read_text(encoding="utf-8"))["overrides"]
+        request = json.loads((files / REQUEST).read_text(encoding="utf-8"))
+        overrides, same_as = request["overrides"], request.get("same_as")
     except (OSError, ValueError, KeyError):
         raise RequestError(
             f"{name} can't be resumed: it is no training of this version of shackdoo, or it was "
             f"stopped before it had recorded what it is. Start it anew: shackdoo train."
         ) from None
-    return Stopped(run.folder, run.header, manifest, tuple(overrides))
+    return Stopped(run.folder, run.header, manifest, tuple(overrides), same_as)
 
 
 def refuse_running(run: LocalRun) -> None:

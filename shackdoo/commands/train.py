@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from shackdoo.commands.joined import joined_run
 from shackdoo.commands.left_reproductions import clear_left
+from shackdoo.commands.same_as_option import refuse_for_hydra, split_same_as
 from shackdoo.config.project import Project, find_project, load_dotenv
 from shackdoo.config.quoting import quoted
 from shackdoo.errors import RequestError
@@ -36,6 +37,8 @@ Trains a task and records the run.
   register=NAME@ALIAS    puts the model into the model registry: register=digits@champion
   resume=auto            go on with the newest unfinished run of this configuration, if any
   init_from=RUN          start from another run's weights
+  --same-as RUN          start from the whole configuration of a run: its id, latest, or the path of
+                         its config.yaml; overrides change it
   flows=[fetch_data]     end after a flow: fetch_data, preprocessing_train, run
   task.parameters.epochs=3 optimizer.learning_rate=0.01 …    any value of the configuration
 
@@ -56,6 +59,7 @@ HYDRA_FLAGS = {"-m", "--multirun", "-i", "--info", "--hydra-help", "-sc", "--she
 
 def main(argv: Sequence[str]) -> int:
     """Train as the arguments say; return the exit code."""
+    argv, same_as = split_same_as(argv)
     arguments = expand(argv)
     project = find_project()
     load_dotenv(project)
@@ -65,8 +69,9 @@ def main(argv: Sequence[str]) -> int:
     clear_left(project.state_dir())
     with joined_run(project):
         if _for_hydra(arguments):
+            refuse_for_hydra(same_as)
             return _through_hydra(arguments, project)
-        return _train(arguments, project)
+        return _train(arguments, project, same_as)
 
 
 def expand(argv: Sequence[str]) -> list[str]:
@@ -123,11 +128,17 @@ def _cfg_of(arguments: Sequence[str]) -> str | None:
     return None
 
 
-def _train(arguments: Sequence[str], project: Project) -> int:
+def _train(arguments: Sequence[str], project: Project, same_as: str | None) -> int:
     from shackdoo.config.compose import compose
 
+    base = None
+    if same_as is not None:
+        from shackdoo.commands.same_as import importable_base
+
+        base = importable_base(same_as, project)
     if _cfg_of(arguments) == "job":
-        print(compose("train", _without_cfg(arguments), project).to_yaml(), end="")
+        composed = compose("train", _without_cfg(arguments), project, base=base)
+        print(composed.to_yaml(), end="")
         return 0
     unknown = [argument for argument in arguments if argument.startswith("-")]
     if unknown:
@@ -137,7 +148,7 @@ def _train(arguments: Sequence[str], project: Project) -> int:
         )
     from shackdoo.commands.checking import check
 
-    return execute(check(compose("train", arguments, project), project))
+    return execute(check(compose("train", arguments, project, base=base), project))
 
 
 def _without_cfg(arguments: Sequence[str]) -> list[str]:

@@ -32,12 +32,21 @@ class Override:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """Values of a recorded configuration that stand instead of the files', and its name."""
+
+    name: str
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Origin:
     """All that a composition was made of, in the order of merging."""
 
     project: Project
     sources: tuple[Source, ...]
     overrides: tuple[Override, ...]
+    kept: Kept | None = None
 
     def place(self, loc: Loc) -> str:
         """Return who set the value at ``loc`` last, for the beginning of a message.
@@ -48,7 +57,9 @@ class Origin:
         """
         for length in range(len(loc), 0, -1):
             part = loc[:length]
-            if found := self._override(part) or self._line(part) or self._whole_file(part):
+            if found := self._override(part) or self._recorded(part):
+                return found
+            if found := self._line(part) or self._whole_file(part):
                 return found
         files = [source.path for source in self.sources]
         files.sort(key=lambda path: path.parent.name == "task")
@@ -62,6 +73,9 @@ class Origin:
             if sets or makes:
                 return f"the override '{override.text}'"
         return None
+
+    def _recorded(self, loc: Loc) -> str | None:
+        return self.kept.name if self.kept and _holds(self.kept.values, loc) else None
 
     def _line(self, loc: Loc) -> str | None:
         for source in reversed(self.sources):

@@ -8,46 +8,36 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any
 
 import hydra
 import yaml
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.config_search_path import ConfigSearchPath
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.plugins import Plugins
-from hydra.errors import HydraException
-from hydra.initialize import get_gh_backup, restore_gh_from_backup
-from hydra.plugins.search_path_plugin import SearchPathPlugin
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
+from shackdoo.config.compose.base import Base
+from shackdoo.config.compose.composer import (
+    REFUSED,
+    VERSION_BASE,
+    Composer,
+    plain_values,
+    readable,
+    search_path,
+)
 from shackdoo.config.compose.refusals import Request, refusal
+from shackdoo.config.compose.same_as import SameAs
 from shackdoo.config.explain import explain_validation
-from shackdoo.config.places import Loc, Origin, Override, Source
+from shackdoo.config.places import Loc, Origin
 from shackdoo.config.project import Project
 from shackdoo.config.quoting import quoted
 from shackdoo.config.schema import Config
 from shackdoo.errors import ConfigError, ShackdooError
 
-VERSION_BASE = "1.3"
 ENVIRONMENT = "oc.env:"  # in an interpolation: ${oc.env:NAME}
 FULL_ERROR = "HYDRA_FULL_ERROR"
 MULTIRUN = {"-m", "--multirun"}
-# What reading and merging files raises: Hydra lets much of it through as it is.
-REFUSED = (
-    HydraException,
-    OmegaConfBaseException,
-    yaml.YAMLError,
-    OSError,
-    ValueError,
-    RecursionError,
-)
 
 
 @dataclass(frozen=True)
@@ -67,8 +57,17 @@ class Composed:
     values: dict[str, Any]
     overrides: tuple[str, ...]
     interpolated: Mapping[tuple[str, ...], str] = field(repr=False)
-    name: str = field(repr=False)
-    project: Project = field(repr=False)
+    composer: Composer = field(repr=False)
+
+    @property
+    def project(self) -> Project:
+        """Whose ``conf`` folders were seen."""
+        return self.composer.project
+
+    @property
+    def base(self) -> Base | None:
+        """The recorded configuration that the overrides have changed, if it is no file's."""
+        return self.composer.base if isinstance(self.composer, SameAs) else None
 
     def to_yaml(self) -> str:
         """Return ``values`` as YAML text."""
@@ -79,7 +78,7 @@ class Composed:
 
         Values that the command line sets stay.
         """
-        typed = {override.key for override in _overrides(self.overrides)}
+        typed = {override.key for override in readable(self.overrides)}
         changed = {
             name: value
             for name, value in parameters.items()
@@ -105,7 +104,7 @@ class Composed:
 
     def place(self, loc: Loc) -> str:
         """Return the override, or the file and line, that sets a key; looked up when asked."""
-        return _origin(self.name, self.overrides, self.project).place(loc)
+        return self.composer.origin(self.overrides).place(loc)
 
     def explain(
         self, error: ValidationError, prefix: tuple[str, ...], known: Iterable[str] = ()
@@ -117,8 +116,14 @@ class Composed:
             prefix: the part's key, as ``("task", "parameters")``.
             known: names that the model has.
         """
-        origin = _origin(self.name, self.overrides, self.project)
+        origin = self.composer.origin(self.overrides)
         return explain_validation(error, origin, self.values, prefix, known)
+
+
+def override_values(overrides: Sequence[str]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield key and value of each override that can be read, its interpolations as typed."""
+    for override in readable(overrides):
+        yield (*(part.lstrip("+") for part in override.key),), override.value
 
 
 def as_yaml(values: Mapping[str, Any]) -> str:
@@ -156,19 +161,12 @@ def _in_grammar(value: Any) -> str:
     raise TypeError(type(value))
 
 
-class _Behind(SearchPathPlugin):
-    """Lets Hydra look into the ``conf`` folders behind the first."""
-
-    folders: ClassVar[tuple[Path, ...]] = ()
-
-    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Append the folders; Hydra calls it."""
-        for folder in self.folders:
-            search_path.append("shackdoo", f"file://{folder}")
-
-
 def compose(
-    name: str, overrides: Sequence[str], project: Project, schema: type[Config] = Config
+    name: str,
+    overrides: Sequence[str],
+    project: Project,
+    schema: type[Config] = Config,
+    base: Base | None = None,
 ) -> Composed:
     """Return the configuration of one run, checked against its schema.
 
@@ -177,34 +175,25 @@ def compose(
         overrides: ``key=value`` each, in Hydra's grammar.
         project: whose ``conf`` folders are seen.
         schema: of that root file.
+        base: the configuration of a run, which the overrides change; None to compose the files.
 
     Raises:
         ConfigError: with the place of the mistake and the way out.
     """
+    composer = Composer(name, project) if base is None else SameAs(name, project, base)
     try:
-        composed = _composed(name, overrides, project)
-        values = _plain_values(composed, resolve=True)
+        composed = composer.compose(overrides)
+        values = plain_values(composed, resolve=True)
     except REFUSED as error:
-        raise _refused(error, name, overrides, project, schema) from error
+        raise _refused(error, composer, overrides, schema) from error
     try:
         config = schema.model_validate(values)
     except ValidationError as error:
-        origin = _origin(name, overrides, project)
-        raise explain_validation(error, origin, values) from None
+        raise explain_validation(error, composer.origin(overrides), values) from None
     fields = schema.model_fields.items()
     ordered = {field.alias or key: values[field.alias or key] for key, field in fields}
-    interpolated = dict(_from_environment(_plain_values(composed, resolve=False), ()))
-    return Composed(config, ordered, tuple(overrides), interpolated, name, project)
-
-
-def _composed(name: str, overrides: Sequence[str], project: Project) -> DictConfig:
-    with _hydra(project):
-        return hydra.compose(name, list(overrides))
-
-
-def _plain_values(composed: DictConfig, resolve: bool) -> dict[str, Any]:
-    values = OmegaConf.to_container(composed, resolve=resolve, throw_on_missing=resolve)
-    return cast("dict[str, Any]", values)
+    interpolated = dict(_from_environment(plain_values(composed, resolve=False), ()))
+    return Composed(config, ordered, tuple(overrides), interpolated, composer)
 
 
 def _from_environment(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -217,51 +206,23 @@ def _from_environment(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple
         yield path, value
 
 
-@contextlib.contextmanager
-def _hydra(project: Project) -> Iterator[ConfigLoader]:
-    """Let Hydra see the project's folders for a while, also inside a job that Hydra runs."""
-    main = _search_path(project)
-    outer = get_gh_backup()
-    GlobalHydra.instance().clear()
-    try:
-        with hydra.initialize_config_dir(str(main), version_base=VERSION_BASE, job_name="shackdoo"):
-            yield GlobalHydra.instance().config_loader()
-    finally:
-        restore_gh_from_backup(outer)
-
-
-def _search_path(project: Project) -> Path:
-    """Set the search path; return its first folder, the one Hydra has to be told."""
-    if not project.conf_dirs:
-        raise ConfigError(
-            f"No conf/ in {project.root}. Run shackdoo in a project (a folder with MLproject and "
-            f"conf/), or set SHACKDOO_ROOT to one."
-        )
-    main, *behind = project.conf_dirs
-    _Behind.folders = tuple(behind)
-    plugins = Plugins.instance()
-    if _Behind not in plugins.discover(SearchPathPlugin):
-        plugins.register(_Behind)
-    return main
-
-
 def _refused(
     error: Exception,
-    name: str,
+    composer: Composer,
     overrides: Sequence[str],
-    project: Project,
     schema: type[Config] = Config,
 ) -> ConfigError:
     def known(chosen: Sequence[str]) -> dict[str, Any]:
-        return _plain_values(_composed(name, chosen, project), resolve=False)
+        return plain_values(composer.compose(chosen), resolve=False)
 
-    parsed = _overrides(overrides)
-    origin = _origin(name, overrides, project)
+    origin = composer.origin(overrides)
     if isinstance(error, OmegaConfBaseException) and (
         deeper := _deeper(origin, overrides, known, schema)
     ):
         return deeper
-    return ConfigError(refusal(error, Request(name, tuple(overrides), parsed, origin, known)))
+    parsed = readable(overrides)
+    request = Request(composer.name, tuple(overrides), parsed, origin, known)
+    return ConfigError(refusal(error, request))
 
 
 def _deeper(
@@ -279,54 +240,6 @@ def _deeper(
             faults = [f["input"] for f in error.errors() if "${" not in str(f["input"])]
             return explain_validation(error, origin, values) if faults else None
     return None
-
-
-def _origin(name: str, overrides: Sequence[str], project: Project) -> Origin:
-    values = tuple(o for o in _overrides(overrides) if not _picks_file(o, project))
-    return Origin(project, _sources(name, overrides, project), values)
-
-
-def _picks_file(override: Override, project: Project) -> bool:
-    """Return whether it is a choice, as ``task=Mnist_B``: the files then tell who set a key."""
-    group = ".".join(override.key).lstrip("+~")
-    return any((folder / group).is_dir() for folder in project.conf_dirs)
-
-
-def _overrides(overrides: Sequence[str]) -> tuple[Override, ...]:
-    """Return the overrides that can be read."""
-    parsed = []
-    for text in overrides:
-        with contextlib.suppress(HydraException, ValueError):
-            (one,) = OverridesParser.create().parse_overrides([text])
-            value = None if one.is_sweep_override() else one.value()
-            parsed.append(Override(tuple(one.key_or_group.split(".")), value, text))
-    return tuple(parsed)
-
-
-def _sources(name: str, overrides: Sequence[str], project: Project) -> tuple[Source, ...]:
-    """Return the files in the order of merging, as far as they can be told."""
-    try:
-        with _hydra(project) as loader:
-            found = loader.compute_defaults_list(name, list(overrides), RunMode.RUN).defaults
-    except REFUSED:
-        return _chosen(name, overrides, project)
-    return tuple(
-        Source(path, tuple(default.package.split(".")) if default.package else ())
-        for default in found
-        for path in _files(project, default.config_path)
-    )
-
-
-def _chosen(name: str, overrides: Sequence[str], project: Project) -> tuple[Source, ...]:
-    """Return the root file and those that overrides name, as if all were at the top level."""
-    named = (f"{override.key[0]}/{override.value}" for override in _overrides(overrides))
-    return tuple(Source(path, ()) for each in (name, *named) for path in _files(project, each))
-
-
-def _files(project: Project, name: str) -> list[Path]:
-    """Return the file of a config's name: the first there is, or none if it is Hydra's own."""
-    candidates = (folder / f"{name}.yaml" for folder in project.conf_dirs)
-    return [path for path in candidates if path.is_file()][:1]
 
 
 def run_hydra(
@@ -356,7 +269,7 @@ def run_hydra(
         except ShackdooError as error:
             failed.append((" ".join(overrides), error))
 
-    main = _search_path(project)
+    main = search_path(project)
     with tempfile.TemporaryDirectory() as scratch:
         try:
             with _command_line([*_flags_first(arguments), *_sweep_dir(arguments, scratch)]):
@@ -364,7 +277,7 @@ def run_hydra(
                     run
                 )()
         except REFUSED as error:
-            raise _refused(error, name, _plain(arguments), project) from error
+            raise _refused(error, Composer(name, project), _plain(arguments)) from error
     if failed:
         raise _all(failed)
 
