@@ -22,7 +22,7 @@ from shackdoo.commands.joined import JOINED
 from shackdoo.commands.left_reproductions import note_child
 from shackdoo.commands.recorded_data import place_data
 from shackdoo.commands.recorded_run import RecordedRun
-from shackdoo.commands.verdict import Verdict
+from shackdoo.commands.verdict import Verdict, described
 from shackdoo.config.project import ROOT_VARIABLE, STATE_VARIABLE, Project
 from shackdoo.errors import IngredientError, RequestError, RunError, ShackdooError
 from shackdoo.provenance.compare import differences, without_cache_flags
@@ -289,7 +289,13 @@ class Reproduction:
         if self.wish.epochs is not None or not first.metrics:  # it never came to its results
             first, second = first.curves_alone(), second.curves_alone()
         return Verdict(
-            new.run.uid, tuple(found), effect(first, second), first, second, self.wish.epochs
+            new.run.uid,
+            tuple(found),
+            effect(first, second),
+            first,
+            second,
+            self.wish.epochs,
+            (described(recorded), described(now)),
         )
 
 

@@ -36,6 +36,7 @@ class Verdict:
         first: what came out of the recorded run.
         second: what came out of the new one.
         epochs: how many were compared, None for the whole run.
+        made_of: each ingredient of both in few words, for the table.
     """
 
     uid: str
@@ -44,6 +45,7 @@ class Verdict:
     first: Outcome
     second: Outcome
     epochs: int | None = None
+    made_of: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {})
 
     @property
     def word(self) -> Word:
@@ -110,7 +112,8 @@ class Verdict:
     def _ingredient(self, name: str) -> list[Cells]:
         found = [each for each in self.differences if each.ingredient == name]
         if not found:
-            return [(name, "", "", "yes")]
+            recorded, now = (each.get(name, "") for each in self.made_of)
+            return [(name, recorded, now, "yes")]
         rows = [
             (f"{name}: {each.name}", _short(each.recorded), _short(each.now), "NO")
             for each in found[:MOST]
@@ -182,6 +185,24 @@ class Verdict:
                 "now": parting.second,
             },
         }
+
+
+def described(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Return each ingredient of a run in few words."""
+    code, environment, machine = (manifest[k] for k in ("code", "environment", "machine"))
+    commit = str(code["commit"] or "no commit")[:SHOWN]
+    data = [f"{name} {_digits(entry['sha256'])}" for name, entry in manifest["data"].items()]
+    switches = manifest["determinism"]
+    threads = _counted(switches.get("threads_used") or 0, "thread")
+    return {
+        "code": f"{commit}{' and changes' if code['dirty'] else ''}",
+        "config": _digits(manifest["config_digest"]),
+        "data": ", ".join(data),
+        "environment": f"Python {environment['python']}, {len(environment['packages'])} packages",
+        "machine": str(machine["cpu"]),
+        "determinism": f"{'on' if switches['enabled'] else 'off'}, {threads}",
+        "seed": str(manifest["seed"]),
+    }
 
 
 def _is_of_machine(each: Difference) -> bool:
