@@ -22,6 +22,7 @@ from shackdoo.errors import StoreError
 from shackdoo.provenance.image import in_container
 
 FOLDER = "reproductions"
+ENVIRONMENTS = "environments"  # of Pythons that were built
 LOCK, CHILD = "lock", "child.json"
 MAKING_SECONDS = 60.0  # between the folder and its lock
 ENDING_SECONDS = 10.0  # for a training to close its record
@@ -67,6 +68,10 @@ def clear_left(state: Path) -> None:
     """Clear away what killed commands have left: containers, and reproductions with their tree."""
     stop_left_containers(state)
     clear_left_reproductions(state)
+    if (state / ENVIRONMENTS).is_dir():
+        from shackdoo.provenance.environments import clear_half_built
+
+        clear_half_built(state)
 
 
 def clear_left_reproductions(state: Path) -> None:

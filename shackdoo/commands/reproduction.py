@@ -27,6 +27,7 @@ from shackdoo.config.project import ROOT_VARIABLE, STATE_VARIABLE, Project
 from shackdoo.errors import IngredientError, RequestError, RunError, ShackdooError
 from shackdoo.provenance.compare import differences, without_cache_flags
 from shackdoo.provenance.environment import MATTERS
+from shackdoo.provenance.environments import Rebuilt, missing, planned, python_for
 from shackdoo.provenance.outcome import effect
 from shackdoo.provenance.ranking import ranked
 from shackdoo.provenance.secrets import HIDDEN
@@ -65,12 +66,14 @@ class Ready:
     Attributes:
         tree: the recorded code.
         python: that has the packages.
+        paths: folders that Python finds modules in, besides.
         variables: of the environment that it is computed in.
         request: the command with what names its configuration.
     """
 
     tree: Tree
     python: Path
+    paths: tuple[Path, ...]
     variables: Mapping[str, str]
     request: tuple[str, ...]
 
@@ -137,15 +140,14 @@ class Reproduction:
         for line in place_data(self.manifest, Project(tree.root, bundle), near):
             self.say(line)
 
-    def python(self) -> Path:
+    def python(self, tree: Tree) -> Rebuilt:
         """Return a Python with the recorded packages."""
+        environment, state = self.manifest["environment"], self.project.state_dir()
         if self.wish.here:
             self.say("packages  those of this environment (--here)")
-            return Path(sys.executable)
-        from shackdoo.provenance.environments import python_for
-
-        rebuilt = python_for(self.manifest["environment"], self.project.state_dir(), self.say)
-        return rebuilt.python
+            return Rebuilt(Path(sys.executable), False, 0.0)
+        self.say(f"packages  {planned(environment, state, _own(tree))}")
+        return python_for(environment, state, self.say, _own(tree))
 
     def variables(self) -> dict[str, str]:
         """Return the environment of the child: the recorded variables that matter, no others."""
@@ -196,7 +198,8 @@ class Reproduction:
         """
         tree = self.tree()
         self.data(tree)
-        return Ready(tree, self.python(), self.variables(), self.request())
+        python = self.python(tree)
+        return Ready(tree, python.python, python.paths, self.variables(), self.request())
 
     def missing(self) -> list[str]:
         """Say what would be done, and return what can't be had, a text each."""
@@ -211,18 +214,18 @@ class Reproduction:
         trees: list[Tree] = []
         step(lambda: trees.append(self.tree()))
         step(lambda: self.data(trees[0]) if trees else None)
-        step(self._check_python)
+        step(lambda: self._check_python(trees[0]) if trees else None)
         step(self.variables)
         step(self.request)
         return found
 
-    def _check_python(self) -> None:
+    def _check_python(self, tree: Tree) -> None:
         if self.wish.here:
             return
-        from shackdoo.provenance.environments import missing
-
-        if troubles := missing(self.manifest["environment"]):
-            raise IngredientError(" ".join(troubles))
+        environment, state = self.manifest["environment"], self.project.state_dir()
+        self.say(f"packages  {planned(environment, state, _own(tree))}")
+        if troubles := missing(environment, _own(tree)):
+            raise IngredientError("; ".join(troubles))
 
     # ── the run ──────────────────────────────────────────────────────────────────────────────
 
@@ -252,8 +255,10 @@ class Reproduction:
         """Run the recorded flows in a child; return its exit code."""
         threads = None if self.wish.here else self.manifest["determinism"].get("threads_used")
         again = Again(self.run.run.uid, record.uid, self.project.root, threads, self.wish.epochs)
+        paths = [*map(str, ready.paths), *filter(None, [ready.variables.get("PYTHONPATH")])]
         environment = {
             **ready.variables,
+            **({"PYTHONPATH": os.pathsep.join(paths)} if paths else {}),
             **again.variable(),
             ROOT_VARIABLE: str(ready.tree.root),
             STATE_VARIABLE: str(self.project.state_dir()),
@@ -334,6 +339,11 @@ class InferReproduction(Reproduction):
             f"output={self.scratch / 'answers.npz'}",
             *(each for each in overrides if _key(each) not in ASKED_ANEW),
         )
+
+
+def _own(tree: Tree) -> set[str]:
+    """Return the packages whose code is in the tree itself."""
+    return {"shackdoo"} if (tree.root / "shackdoo" / "__init__.py").is_file() else set()
 
 
 def _key(override: str) -> str:

@@ -29,7 +29,7 @@ def describe(root: Path, redactor: Redactor) -> dict[str, Any]:
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "executable": sys.executable,
-        "packages": _packages(),
+        "packages": installed_packages(),
         "lock": {name: _sha256(root / name) for name in LOCKS if (root / name).is_file()},
         "image": os.environ.get(IMAGE),
         "variables": redactor.value(
@@ -44,9 +44,14 @@ def digest(environment: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(computed_with).encode()).hexdigest()
 
 
-def _packages() -> dict[str, str]:
+def installed_packages(path: list[str] | None = None) -> dict[str, str]:
+    """Return every installed package with its version, by its name as it is written.
+
+    Args:
+        path: folders that are looked into; None for those of this interpreter.
+    """
     found: dict[str, str] = {}
-    for distribution in distributions():
+    for distribution in distributions(path=sys.path if path is None else path):
         # Only the two lines are read: a whole parse of some hundred files takes longer than git.
         text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
         fields = dict(FIELD.findall(text.split("\n\n", 1)[0]))

@@ -1,0 +1,252 @@
+"""A Python with exactly the recorded packages: the present one if it has them, else one is built.
+
+What was built stays in the state folder under a digest of what is in it, whole or not at all. Who
+builds holds a lock on the folder it builds in, and so does the uv that it has started; when both
+are gone the folder is nobody's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shackdoo.errors import IngredientError
+from shackdoo.provenance.environment import installed_packages
+from shackdoo.provenance.packages import Wanted, editable_folders, shortened, told
+from shackdoo.provenance.uv import WAY_OUT, WHEELS_ONLY, UvError, cant_be_had, unserved, uv
+
+ENVIRONMENTS = "environments"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """A Python that has the recorded packages.
+
+    Attributes:
+        python: the interpreter.
+        built: whether it was built just now.
+        seconds: that it took.
+        paths: folders that belong on its path: what the record has, and is a link to a folder
+            here.
+    """
+
+    python: Path
+    built: bool
+    seconds: float
+    paths: tuple[Path, ...] = ()
+
+
+def python_for(
+    recorded: Mapping[str, Any], state: Path, say: Say, own: Collection[str] = ()
+) -> Rebuilt:
+    """Return a Python with the packages of a manifest's environment.
+
+    Args:
+        recorded: the part of the manifest.
+        state: the state folder, in which what is built is kept.
+        say: is told what takes long.
+        own: normalized names of packages whose code is the project's own.
+
+    Raises:
+        RequestError: if what is recorded is no Python or no package.
+        IngredientError: if the Python or a package can't be had.
+    """
+    began = time.monotonic()
+    wanted, paths = _wanted(recorded, own)
+    if wanted.is_here():
+        return Rebuilt(Path(sys.executable), False, 0.0)
+    folder = state / ENVIRONMENTS / wanted.digest
+    built = not _is_sound(folder, wanted) and _make(folder, wanted, say)
+    return Rebuilt(_python(folder), built, time.monotonic() - began, paths)
+
+
+def missing(recorded: Mapping[str, Any], own: Collection[str] = ()) -> list[str]:
+    """Return what of a manifest's environment can't be had, a text each, without building it.
+
+    Args:
+        recorded: the part of the manifest.
+        own: normalized names of packages whose code is the project's own.
+
+    Raises:
+        RequestError: if what is recorded is no Python or no package.
+        IngredientError: if no index answers.
+    """
+    wanted, _ = _wanted(recorded, own)
+    if wanted.is_here():
+        return []
+    found = []
+    try:
+        uv(["python", "find", _request(wanted)])
+    except UvError:
+        found.append(f"Python {wanted.python}: not on this machine, uv would have to download it")
+    try:
+        gone = unserved(wanted)
+    except UvError as error:
+        raise cant_be_had(wanted, error) from None
+    return found + [f"{package}: {why}" for package, why in gone.items()]
+
+
+def planned(recorded: Mapping[str, Any], state: Path, own: Collection[str] = ()) -> str:
+    """Return in a line which Python :func:`python_for` would take.
+
+    Args:
+        recorded: the environment of a manifest.
+        state: the state folder.
+        own: normalized names of packages whose code is the project's own.
+    """
+    wanted, _ = _wanted(recorded, own)
+    if wanted.is_here():
+        return f"the present Python {wanted.python}, which has the recorded packages"
+    folder = state / ENVIRONMENTS / wanted.digest
+    if _is_sound(folder, wanted):
+        return f"{_python(folder)}, which was built before"
+    return f"one that is built: {_in_words(wanted)}"
+
+
+def clear_half_built(state: Path) -> None:
+    """Remove what builders that are gone have left half built."""
+    for part in (state / ENVIRONMENTS).glob(".*.part"):
+        with contextlib.suppress(OSError):
+            lock = os.open(part, os.O_RDONLY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(part, lock)
+            finally:
+                os.close(lock)
+    for gone in (state / ENVIRONMENTS).glob(".*.gone"):
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def _wanted(recorded: Mapping[str, Any], own: Collection[str]) -> tuple[Wanted, tuple[Path, ...]]:
+    """Return what is to be installed, and the folders of what is only linked to."""
+    links = editable_folders()
+    whole = Wanted.of(recorded, own)
+    names = [name for name in links if name in whole.packages]
+    return Wanted.of(recorded, {*own, *links}), tuple(links[name] for name in names)
+
+
+def _make(folder: Path, wanted: Wanted, say: Say) -> bool:
+    """Build an environment; return whether this process did, and not another meanwhile."""
+    part = folder.with_name(f".{folder.name}.part")
+    lock = _claim(part, say)
+    try:
+        if _is_sound(folder, wanted):
+            return False
+        say(f"building an environment: {_in_words(wanted)}")
+        _build(part, wanted, lock)
+        if folder.exists():  # not as it was built any more
+            gone = folder.with_name(f".{folder.name}.{os.getpid()}.gone")
+            folder.rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
+        part.rename(folder)
+        return True
+    finally:
+        _remove(part, lock)
+        os.close(lock)
+
+
+def _claim(part: Path, say: Say) -> int:
+    """Make the folder to build in and lock it; return the lock, an open file."""
+    for folder in (part.parents[1], part.parent):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    while True:
+        part.mkdir(mode=0o700, exist_ok=True)
+        lock = os.open(part, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another process, which builds the same environment")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if _is_locked(part, lock):
+            return lock
+        os.close(lock)  # it has been renamed or removed meanwhile
+
+
+def _is_locked(part: Path, lock: int) -> bool:
+    try:
+        return os.path.samestat(part.stat(), os.fstat(lock))
+    except FileNotFoundError:
+        return False
+
+
+def _remove(part: Path, lock: int) -> None:
+    """Remove a folder if it is still the one that is locked."""
+    if _is_locked(part, lock):
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _build(part: Path, wanted: Wanted, lock: int) -> None:
+    for left in part.iterdir():  # by a builder that was killed
+        shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+    try:
+        uv(
+            ["venv", "--quiet", "--relocatable", "--python", _request(wanted), str(part)],
+            "",
+            [lock],
+        )
+    except UvError as error:
+        raise _no_python(wanted, error) from None
+    compiled = ["--compile-bytecode"] if os.environ.get("PYTHONDONTWRITEBYTECODE") else []
+    # Copies: a file that is edited in another environment would change in this one, too.
+    target = ["--python", str(_python(part)), "--link-mode", "copy", *WHEELS_ONLY, *compiled]
+    try:
+        uv(["pip", "install", "--quiet", *target, "-r", "-"], wanted.requirements(), [lock])
+    except UvError as error:
+        raise cant_be_had(wanted, error) from None
+    if other := wanted.differing(_installed(part)):
+        instead = shortened(f"{name} {now} for {was}" for name, (was, now) in other.items())
+        raise IngredientError(
+            f"The environment that was built is not the recorded one: {instead}. Settings of "
+            f"uv on this machine, as UV_OVERRIDE or UV_CONSTRAINT, may be why. {WAY_OUT}"
+        )
+
+
+def _request(wanted: Wanted) -> str:
+    """Return how uv is asked for the Python; the one that this runs on needs no search."""
+    same = wanted.python == platform.python_version()
+    return sys.executable if same else f"cpython@{wanted.python}"
+
+
+def _no_python(wanted: Wanted, error: UvError) -> IngredientError:
+    here = platform.python_version()
+    return IngredientError(
+        f"The run was made with Python {wanted.python}. This is Python {here}, and that one is "
+        f"not on this machine; uv can't have it either: {error.reason}. Install it, e.g. "
+        f"uv python install {wanted.python}, or pyenv install {wanted.python}. {WAY_OUT}"
+    )
+
+
+def _in_words(wanted: Wanted) -> str:
+    differing = wanted.differing(installed_packages())
+    which = f", not as here: {told(differing)}" if differing else ""
+    return f"Python {wanted.python} with the {len(wanted.packages)} recorded packages{which}"
+
+
+def _python(folder: Path) -> Path:
+    return folder / "bin" / "python"
+
+
+def _installed(folder: Path) -> dict[str, str]:
+    return installed_packages([str(site) for site in folder.glob("lib/python*/site-packages")])
+
+
+def _is_sound(folder: Path, wanted: Wanted) -> bool:
+    """Return whether an environment is there, has the packages, and its Python starts."""
+    if not folder.is_dir() or wanted.differing(_installed(folder)):
+        return False
+    ask = "import platform; print(platform.python_version())"
+    with contextlib.suppress(OSError):
+        done = subprocess.run([_python(folder), "-I", "-c", ask], capture_output=True, text=True)
+        return done.stdout.strip() == wanted.python
+    return False
