@@ -67,9 +67,9 @@ class HeldRecord:
         """Tag the run; its process must have ended."""
         self._write("tags", values=dict(values))
 
-    def link(self, mlflow_run_id: str, values: Mapping[str, str]) -> None:
-        """Let the store tag another run of it."""
-        self._write("link", mlflow_run_id=mlflow_run_id, values=dict(values))
+    def link(self, uid: str, values: Mapping[str, str]) -> None:
+        """Let the store tag another run, if it has it."""
+        self._write("link", run_uid=uid, values=dict(values))
 
     def end(self, status: str) -> None:
         """Close the record; one that was never begun goes."""

@@ -24,6 +24,7 @@ from shackdoo.commands.recorded_data import place_data
 from shackdoo.commands.recorded_run import RecordedRun
 from shackdoo.commands.verdict import Verdict, described
 from shackdoo.config.project import ROOT_VARIABLE, STATE_VARIABLE, Project
+from shackdoo.config.record import config_digest
 from shackdoo.errors import IngredientError, RequestError, RunError, ShackdooError
 from shackdoo.provenance.compare import differences, without_cache_flags
 from shackdoo.provenance.environment import MATTERS
@@ -104,6 +105,7 @@ class Reproduction:
         """Make the recorded code again, in the scratch folder."""
         near = [self.project.root, *self._recorded_root()]
         tree = make_tree(self.manifest["code"], self.scratch / "tree", near, self.run.file)
+        (tree.root / "conf").mkdir(exist_ok=True)  # an empty folder is in no commit
         for step in tree.steps:
             self.say(f"code      {step}")
         return replace(tree, steps=(*tree.steps, *self._notebook_sources(tree)))
@@ -245,9 +247,8 @@ class Reproduction:
             new = RecordedRun(record.listed(), record.folder, self.scratch / "new")
             verdict = self._verdict(new)
             record.tags({"shackdoo.verdict": verdict.word})
-            if self.run.run.mlflow_run_id is not None and self.run.run.store == self.uri:
-                told = {"shackdoo.reproduced_by": record.uid, "shackdoo.reproduced": verdict.word}
-                record.link(self.run.run.mlflow_run_id, told)
+            told = {"shackdoo.reproduced_by": record.uid, "shackdoo.reproduced": verdict.word}
+            record.link(self.run.run.uid, told)
             record.end(status)
         return verdict
 
@@ -356,7 +357,8 @@ def _with_notebook(now: Mapping[str, Any], recorded: Mapping[str, Any]) -> Mappi
     if not target.startswith(MAIN):
         return now
     task = {**now["config"]["task"], "_target_": target}
-    return {**now, "config": {**now["config"], "task": task}}
+    config = {**now["config"], "task": task}
+    return {**now, "config": config, "config_digest": config_digest(config)}
 
 
 def _status(code: int) -> str:

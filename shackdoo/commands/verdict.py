@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from shackdoo.provenance.compare import Difference
 from shackdoo.provenance.outcome import Effect, Outcome, Parting, same_number
-from shackdoo.provenance.ranking import Rank, rank
+from shackdoo.provenance.ranking import Rank, rank, table
 
 Cells = tuple[str, str, str, str]  # of a row: ingredient, recorded, now, whether they are the same
 Word = Literal["identical", "same metrics, other bits", "differs", "not comparable"]
@@ -21,7 +21,7 @@ EXIT: Mapping[Word, int] = {
 }
 INGREDIENTS = ("code", "config", "data", "environment", "machine", "determinism", "seed")
 SHOWN = 12  # digits of a digest, for people
-MOST = 8  # differences of one ingredient that are shown
+MOST = 30  # differences that are shown
 
 
 @dataclass(frozen=True)
@@ -106,21 +106,21 @@ class Verdict:
 
     def rows(self) -> list[Cells]:
         """Return the table, a row each."""
-        rows = [row for name in INGREDIENTS for row in self._ingredient(name)]
-        return rows + self._results()
+        return [*self._differing(), *self._same(), *self._results()]
 
-    def _ingredient(self, name: str) -> list[Cells]:
-        found = [each for each in self.differences if each.ingredient == name]
-        if not found:
-            recorded, now = (each.get(name, "") for each in self.made_of)
-            return [(name, recorded, now, "yes")]
-        rows = [
-            (f"{name}: {each.name}", _short(each.recorded), _short(each.now), "NO")
-            for each in found[:MOST]
-        ]
-        if len(found) > MOST:
-            rows.append((name, f"… and {len(found) - MOST} more", "", "NO"))
-        return rows
+    def _differing(self) -> Iterator[Cells]:
+        """Yield what differs, the likeliest cause first."""
+        for row in table(self.differences[:MOST]):
+            yield (*row, "NO")
+        if (left := len(self.differences) - MOST) > 0:
+            yield f"… and {left} more", "", "", "NO"
+
+    def _same(self) -> Iterator[Cells]:
+        differing = {each.ingredient for each in self.differences}
+        for name in INGREDIENTS:
+            if name not in differing:
+                recorded, now = (each.get(name, "") for each in self.made_of)
+                yield name, recorded, now, "yes"
 
     def _results(self) -> list[Cells]:
         first, second, effect = self.first, self.second, self.effect
@@ -228,12 +228,3 @@ def _digits(digest: str) -> str:
 
 def _yes(same: bool) -> str:
     return "yes" if same else "NO"
-
-
-def _short(value: Any) -> str:
-    if value is None:
-        return "not there"
-    text = str(value)
-    if len(text) == 64 and not set(text) - set("0123456789abcdef"):
-        return _digits(text)
-    return text if len(text) <= 40 else f"{text[:39]}…"

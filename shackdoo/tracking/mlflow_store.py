@@ -96,14 +96,12 @@ class MlflowStore:
             ]
         )
 
-    def tag_other(self, run_id: str, values: Mapping[str, str]) -> None:
+    def tag_other(self, uid: str, values: Mapping[str, str]) -> None:
         """Set tags of another run of the store, if it is there."""
-        try:
+        run_id = self._find(uid, [each.experiment_id for each in self._experiments()])
+        if run_id is not None:
             for name, value in values.items():
                 self.client.set_tag(run_id, name, value)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
 
     def upload(self, content: Path, name: str, folder: str) -> None:
         """Upload a file as the artifact ``folder/name``, and see that it has arrived whole.

@@ -226,7 +226,7 @@ class _Shipper:
             case "end":
                 store.end(entry["status"], entry.get("died") or entry["time"])
             case "link":
-                store.tag_other(entry["mlflow_run_id"], entry["values"])
+                store.tag_other(entry["run_uid"], entry["values"])
             case "damaged":
                 store.client.set_tag(store.run_id, "shackdoo.journal", DAMAGED)
 
