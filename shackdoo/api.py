@@ -19,6 +19,7 @@ from shackdoo.task import Task
 if TYPE_CHECKING:
     import pandas as pd
 
+    from shackdoo.config.compose.base import Base
     from shackdoo.config.schema import Config
     from shackdoo.predictor import Predictor
 
@@ -77,13 +78,21 @@ class Run:
         return f"<Run {self.uid[:8]}: {shown}>"
 
 
-def compose(task: str | type[Task], *overrides: str, **values: Any) -> Experiment:
+def compose(
+    task: str | type[Task] | None = None,
+    *overrides: str,
+    same_as: Run | str | None = None,
+    **values: Any,
+) -> Experiment:
     """Return the configuration of an experiment, composed and checked; nothing heavy is loaded.
 
     Args:
         task: a file under ``conf/task``, or a class of your own, one written in a notebook too.
             A class takes the YAML of its name, else that of its nearest parent that has one.
+            None with ``same_as`` only.
         overrides: as on the command line: ``"optimizer=sgd"``.
+        same_as: a run (its id or the beginning of it, ``latest``, what :func:`train` returned)
+            whose whole configuration is taken, and then changed as the rest says.
         values: keys of the configuration, dots as two underscores: ``seed=1``,
             ``optimizer__learning_rate=0.01``. One that is none names a parameter of the task:
             ``epochs=2`` is ``task.parameters.epochs``.
@@ -91,18 +100,28 @@ def compose(task: str | type[Task], *overrides: str, **values: Any) -> Experimen
     Raises:
         RequestError: the first thing that is wrong, with its place.
     """
+    if task is None and same_as is None:
+        raise RequestError("Name a task, as in compose('Mnist_B'), or a run: same_as='latest'.")
     project = _project()
     keyed = [_override(name, value) for name, value in values.items()]
-    composed = compose_config("train", [*_chosen(task, project), *overrides, *keyed], project)
+    base = None if same_as is None else _base(same_as, task, project)
+    chosen = [] if task is None else _chosen(task, project)
+    composed = compose_config("train", [*chosen, *overrides, *keyed], project, base=base)
     return Experiment(check(composed, project))
 
 
-def train(experiment: Experiment | str | type[Task], *overrides: str, **values: Any) -> Run:
+def train(
+    experiment: Experiment | str | type[Task] | None = None,
+    *overrides: str,
+    same_as: Run | str | None = None,
+    **values: Any,
+) -> Run:
     """Train, under a record, as ``shackdoo train`` does.
 
     Args:
         experiment: what :func:`compose` returned; or what it takes, as the rest.
         overrides: see :func:`compose`.
+        same_as: see :func:`compose`.
         values: see :func:`compose`.
 
     Returns:
@@ -114,8 +133,8 @@ def train(experiment: Experiment | str | type[Task], *overrides: str, **values: 
         KeyboardInterrupt: if it was interrupted; it is closed as KILLED.
     """
     if not isinstance(experiment, Experiment):
-        experiment = compose(experiment, *overrides, **values)
-    elif overrides or values:
+        experiment = compose(experiment, *overrides, same_as=same_as, **values)
+    elif overrides or values or same_as is not None:
         raise RequestError(
             "An experiment that is composed already takes no overrides. Give them to compose()."
         )
@@ -215,6 +234,17 @@ def _project() -> Project:
     project = find_project()
     load_dotenv(project)
     return project
+
+
+def _base(run: Run | str, task: str | type[Task] | None, project: Project) -> Base:
+    if isinstance(task, type):
+        raise RequestError(
+            f"same_as brings its task along; {task.__name__} can't be another one. Give one of "
+            f"both."
+        )
+    from shackdoo.commands.same_as import base_of
+
+    return base_of(run.uid if isinstance(run, Run) else run, project)
 
 
 def _chosen(task: str | type[Task], project: Project) -> list[str]:

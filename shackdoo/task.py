@@ -29,6 +29,7 @@ from shackdoo.training.findings import (
     data_parts,
     regression_parts,
 )
+from shackdoo.training.own_fit import told_of_fit
 from shackdoo.training.picture import as_picture
 from shackdoo.training.scores import ClassScores, Scores, ValueScores
 
@@ -149,15 +150,11 @@ class Task:
             observer: told how it goes.
             training: what it begins with and where its state is kept; None for nothing and nowhere.
         """
-        options = self.loop_options()
-        with placement(self.config.strategy):
-            model = self.compile_model(self._built_model(), options.total_steps(len(dataset.train)))
-        loop = self.loop(model, options, observer)
-        if training is not None:
-            training.prepare(loop)
-        history = self.train(loop, dataset)
+        loop = self.prepared_loop(len(dataset.train), observer, training)
+        with told_of_fit(loop, type(self).__name__):
+            history = self.train(loop, dataset)
         test = loop.evaluate(dataset.test) if dataset.test is not None else None
-        return Result(model, history, self.final_metrics(history, test), test, loop.xla)
+        return Result(loop.model, history, self.final_metrics(history, test), test, loop.xla)
 
     # ── hooks: override these ────────────────────────────────────────────────────────────────
 
@@ -263,7 +260,7 @@ class Task:
         """Train and return the history.
 
         An override may call ``loop.model.fit`` itself; the order of examples, XLA under
-        determinism and exact resume are then its own affair.
+        determinism and exact resume are then its own affair, and a line says so of the last.
         """
         return loop.fit(dataset.train, dataset.validation, self.class_weight(dataset))
 
@@ -393,6 +390,24 @@ class Task:
             xla=self.config.strategy.xla,
             report_every=self.config.tracking.every_steps,
         )
+
+    def prepared_loop(
+        self, examples: int, observer: Observer, training: Training | None = None
+    ) -> Loop:
+        """Return the loop that is about to train a new model on so many examples.
+
+        Args:
+            examples: of the training split.
+            observer: told how it goes.
+            training: what it begins with and where its state is kept; None for nothing and nowhere.
+        """
+        options = self.loop_options()
+        with placement(self.config.strategy):
+            model = self.compile_model(self._built_model(), options.total_steps(examples))
+        loop = self.loop(model, options, observer)
+        if training is not None:
+            training.prepare(loop)
+        return loop
 
     def loop(self, model: keras.Model, options: LoopOptions, observer: Observer) -> Loop:
         """Return the loop that trains ``model``."""

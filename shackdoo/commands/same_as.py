@@ -120,16 +120,18 @@ def recorded_base(
 def _typed(hidden: set[Key], request: Mapping[str, Any]) -> dict[Key, Any]:
     """Return the values that a request gave to hidden keys, as typed."""
     from shackdoo.config.compose import override_values
-    from shackdoo.config.compose.base import MISSING, Base
+    from shackdoo.config.compose.base import Base
 
-    base = request.get("same_as")
-    values = Base.from_json(base).written() if base else {}
-    found = {key: value_at(values, key) for key in hidden if holds(values, key)}
+    entry, found = request.get("same_as"), {}
+    if entry is not None:
+        base = Base.from_json(entry)
+        values = base.written()
+        found = {k: value_at(values, k) for k in hidden - base.hidden if holds(values, k)}
     for at, value in override_values(request.get("overrides", ())):
         for key in hidden:
             if key[: len(at)] == at and (key == at or holds(value, key[len(at) :])):
                 found[key] = value_at(value, key[len(at) :])
-    return {key: value for key, value in found.items() if value != MISSING}
+    return found
 
 
 def _from_files(

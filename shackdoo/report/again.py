@@ -30,7 +30,15 @@ def commands(manifest: Mapping[str, Any], kind: str) -> list[str]:
     model = manifest.get("trained_run")
     if model and not any(each.startswith("run=models:") for each in overrides):
         overrides = [each for each in overrides if not each.startswith("run=")] + [f"run={model}"]
-    return [*lines, shlex.join(["shackdoo", kind or "train", *overrides])]
+    return [*lines, shlex.join(["shackdoo", kind or "train", *_based(manifest, overrides)])]
+
+
+def _based(manifest: Mapping[str, Any], overrides: list[str]) -> list[str]:
+    """Return the arguments; a run may have begun with another one's configuration."""
+    if "same_as" not in manifest:
+        return overrides
+    run = manifest["same_as"]["run"]
+    return ["--same-as", "config.yaml"] if run is None else ["--same-as", run, *overrides]
 
 
 def has_hidden(manifest: Mapping[str, Any]) -> bool:

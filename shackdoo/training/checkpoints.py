@@ -71,6 +71,11 @@ class Checkpoints:
         if error is None and self.interruption is not None:  # it came after the last step
             raise self.interruption
 
+    @property
+    def kept(self) -> bool:
+        """Whether any are kept."""
+        return self._folder is not None
+
     def interrupt(self, why: BaseException) -> bool:
         """Ask the loop to keep its state and raise ``why``; return whether it is there to do so.
 

@@ -16,6 +16,7 @@ from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR, global_seed_g
 
 from shackdoo.errors import RunError
 from shackdoo.training.checkpoint import Array, Snapshot
+from shackdoo.training.mirrored import assign
 
 PLAIN = (bool, int, float, str, type(None), np.ndarray, np.generic)
 LINKS = frozenset({"_model", "model", "params"})  # of a callback: what the loop sets anew
@@ -104,7 +105,7 @@ def put_back(variables: Mapping[str, keras.Variable], arrays: Mapping[str, Array
         )
     # By place: Keras numbers the names of layers, and another process may have made others first.
     for variable, array in zip(variables.values(), arrays.values(), strict=True):
-        variable.assign(array)
+        assign(variable, array)
 
 
 def random_state() -> dict[str, Any]:

@@ -77,9 +77,29 @@ class MirroredPrograms(Programs):
             notice(text)
 
     def _build_state(self, batches: Any) -> None:
+        if self._built:
+            return
         with self._strategy.scope():
             super()._build_state(batches)
         _check_variables(self._model)
+        if any(_is_foreign(layer) for layer in self._model._flatten_layers()):
+            self._check_own_losses(map_arrays(lambda leaf: leaf[0], batches)[0])
+
+    def _check_own_losses(self, inputs: Any) -> None:
+        """Refuse what layers of the user's add to the loss; only a call tells, so one is traced."""
+
+        def call(inputs: Any) -> None:
+            self._model(inputs, training=True)
+
+        calls = tf.function(lambda: self._strategy.run(call, args=(inputs,)), autograph=False)
+        calls.get_concrete_function()
+        adding = [layer for layer in self._model._flatten_layers() if layer._losses]
+        if adding:
+            raise RunError(
+                f"The layer '{adding[0].name}' adds a loss of its own (add_loss), which does not "
+                f"come out as on one device, so it can't be used with strategy=mirrored. Put it "
+                f"into loss(), or train on one device (strategy=single)."
+            )
 
     def _one_step(self, batch: Any) -> None:
         self._run(self._own_draws(self._model.train_step), self._model.train_step, batch)
@@ -135,8 +155,7 @@ class MirroredPrograms(Programs):
         Where they are says nothing then: a checkpoint, which holds their sums, holds all of them.
         """
         for copies in self._summed_metrics():
-            total = tf.add_n([copy.read_value() for copy in copies])
-            _assign(copies, [total, *[tf.zeros_like(total)] * (self._devices - 1)])
+            _assign_sum(copies, tf.add_n([copy.read_value() for copy in copies]))
 
     def _forget_copies(self) -> None:
         for copies in self._summed_metrics():
@@ -144,12 +163,31 @@ class MirroredPrograms(Programs):
 
     def _summed_metrics(self) -> Iterator[tuple[Any, ...]]:
         for variable in self._model.metrics_variables:
-            if variable.value.aggregation == tf.VariableAggregation.SUM:
+            if _is_summed(variable.value):
                 yield self._copies(variable.value)
 
     def _copies(self, value: Any) -> tuple[Any, ...]:
         copies: tuple[Any, ...] = self._strategy.experimental_local_results(value)
         return copies
+
+
+def assign(variable: keras.Variable, value: Any) -> None:
+    """Give a variable a value, to the bit: of a sum over devices the first one has the whole.
+
+    TensorFlow would give an equal part to each, which rounds if they are no power of two.
+    """
+    if isinstance(variable.value, tf.distribute.DistributedValues) and _is_summed(variable.value):
+        _assign_sum(variable.value.values, tf.convert_to_tensor(value, variable.dtype))
+    else:
+        variable.assign(value)
+
+
+def _is_summed(value: Any) -> bool:
+    return bool(value.aggregation == tf.VariableAggregation.SUM)
+
+
+def _assign_sum(copies: tuple[Any, ...], total: Any) -> None:
+    _assign(copies, [total, *[tf.zeros_like(total)] * (len(copies) - 1)])
 
 
 def _assign(variables: tuple[Any, ...], values: list[Any]) -> None:
@@ -183,6 +221,11 @@ def _check_layers(model: keras.Model) -> None:
                 f"out as on one device, so it can't be used with strategy=mirrored. Leave it away, "
                 f"or train on one device (strategy=single)."
             )
+
+
+def _is_foreign(layer: keras.Layer) -> bool:
+    """Return whether a layer is not Keras' own; of those, only regularizers add to the loss."""
+    return not type(layer).__module__.startswith("keras.")
 
 
 def _check_variables(model: keras.Model) -> None:

@@ -90,6 +90,25 @@ class OwnFit(Plain):
         return loop.model.fit(dataset.train.inputs, dataset.train.targets, verbose=0).history
 
 
+class Lambda(Plain):
+    def middle(self, x):
+        import keras
+
+        return keras.layers.Lambda(lambda x: x)(x)
+
+
+class Adding(Plain):
+    def middle(self, x):
+        import keras
+
+        class Mean(keras.layers.Layer):
+            def call(self, x):
+                self.add_loss(keras.ops.mean(x))
+                return x
+
+        return Mean()(x)
+
+
 class Broken(Plain):
     def build_model(self):
         raise ValueError("no such layer, hunter2hunter2")
@@ -107,7 +126,7 @@ strategy: {{xla: false}}
 def tasks(own_project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with tasks that are equal to themselves, and such as are not."""
     (own_project / "determinism_tasks.py").write_text(TASKS)
-    for name in ("Plain", "Unseeded", "Late", "Noisy", "OwnFit", "Broken"):
+    for name in ("Plain", "Unseeded", "Late", "Noisy", "OwnFit", "Broken", "Lambda", "Adding"):
         (own_project / "conf" / "task" / f"{name}.yaml").write_text(YAML.format(name=name))
     monkeypatch.syspath_prepend(str(own_project))
     return own_project
@@ -140,6 +159,14 @@ def test_a_layer_that_draws_is_found_in_the_loss(tasks: Path) -> None:
 def test_a_task_that_trains_by_itself_cannot_be_followed(tasks: Path) -> None:
     with pytest.raises(RunError, match=r"OwnFit.train\(\) calls no callbacks of the loop"):
         parted("OwnFit")
+
+
+def test_what_a_run_refuses_is_refused(tasks: Path) -> None:
+    with pytest.raises(RunError, match="Lambda"):
+        parted("Lambda")
+    mirrored = ("strategy=mirrored", "strategy.devices=2")
+    with pytest.raises(RunError, match="adds a loss of its own"):
+        traces(["task=Adding", *mirrored], steps=1)
 
 
 def test_no_more_steps_than_an_epoch_has(tasks: Path) -> None:

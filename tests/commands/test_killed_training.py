@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import random
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from trainings import SECONDS, signalled
 
 from shackdoo.tracking.journal import JOURNAL, read_entries
 from shackdoo.tracking.shipping import wait_shipped
-from shackdoo.tracking.state import LocalRun, local_runs
+from shackdoo.tracking.state import LocalRun
 
 LONG = ("task=Mnist_B", "task.parameters.max_steps_per_epoch=10", "task.parameters.epochs=100000")
-SECONDS = 120.0
-
-
-def state() -> Path:
-    return Path(os.environ["SHACKDOO_STATE"])
 
 
 def metrics(run: LocalRun) -> set[tuple[str, int, float]]:
@@ -34,36 +29,17 @@ def metrics(run: LocalRun) -> set[tuple[str, int, float]]:
     }
 
 
-def killed_after(seconds: float, seen: set[str]) -> LocalRun:
-    """Start a training and kill it so many seconds after its first metrics."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "shackdoo.cli", "train", *LONG],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as training:
-        end = time.monotonic() + SECONDS
-        while time.monotonic() < end:
-            new = [run for run in local_runs(state()) if run.uid not in seen]
-            if new and metrics(new[0]):
-                break
-            time.sleep(0.1)
-        time.sleep(seconds)
-        training.kill()
-    (run,) = (run for run in local_runs(state()) if run.uid not in seen)
-    return run
-
-
 @pytest.mark.slow
 def test_trainings_killed_at_random_moments(
     own_project: Path, counted: Callable[[int, int], int]
 ) -> None:
     from mlflow import MlflowClient
 
-    chance, seen = random.Random(7), set[str]()
+    chance = random.Random(7)
     client = MlflowClient(f"sqlite:///{own_project}/mlflow.db")
     for _ in range(counted(10, 2)):
-        run = killed_after(chance.uniform(0, 3), seen)
-        seen.add(run.uid)
+        later = chance.uniform(0, 3)
+        run, _ = signalled(signal.SIGKILL, *LONG, when=lambda run: bool(metrics(run)), after=later)
         shipping = wait_shipped(run.folder, SECONDS)
         assert shipping.done
         stored = client.get_run(shipping.mlflow_run_id)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from trainings import SECONDS, signalled
 
 from shackdoo.tracking.continued import read_recorded
 from shackdoo.tracking.journal import read_entries
@@ -30,7 +31,6 @@ SHORT = (
     "checkpoint.seconds=0.1",
 )
 TIMINGS = {"epoch_seconds", "examples_per_second"}
-SECONDS = 120.0
 
 
 def newest() -> LocalRun:
@@ -56,23 +56,11 @@ def results(run: LocalRun) -> dict[str, Any]:
 
 def stopped(number: signal.Signals, *request: str) -> tuple[LocalRun, int]:
     """Start a training and stop it once it has a checkpoint in its second epoch or later."""
-    before = {run.uid for run in local_runs(Path(os.environ["SHACKDOO_STATE"]))}
-    with subprocess.Popen(
-        [sys.executable, "-m", "shackdoo.cli", "train", *request],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as training:
-        end = time.monotonic() + SECONDS
-        while time.monotonic() < end and training.poll() is None:
-            runs = [
-                r for r in local_runs(Path(os.environ["SHACKDOO_STATE"])) if r.uid not in before
-            ]
-            if runs and points(runs[0]) and list(runs[0].folder.glob("checkpoints/step-*")):
-                training.send_signal(number)
-                break
-            time.sleep(0.02)
-        code = training.wait(SECONDS)
-    return newest(), code
+
+    def kept(run: LocalRun) -> bool:
+        return bool(points(run)) and any(run.folder.glob("checkpoints/step-*"))
+
+    return signalled(number, *request, when=kept)
 
 
 @pytest.fixture(scope="module")

@@ -57,6 +57,11 @@ def test_state_that_is_read_and_put_back_changes_no_bit(tmp_path: Path) -> None:
     assert plain == put_back
 
 
+def test_sums_of_three_devices_are_put_back_to_the_bit(tmp_path: Path) -> None:
+    for kept, put_back in two_devices("sums_put_back", tmp_path):
+        assert kept == put_back
+
+
 def test_the_devices_hold_the_same(tmp_path: Path) -> None:
     equal = dict(two_devices("copies", tmp_path))
     assert any("seed_generator_state" in path for path in equal)
@@ -89,8 +94,9 @@ def test_what_is_not_as_on_one_device_is_told(tmp_path: Path) -> None:
 
 def test_what_several_devices_cannot_do_is_refused(tmp_path: Path) -> None:
     told = two_devices("refusals", tmp_path)
-    held, clipped, scaled, summed, outside, batch, evaluation, no_gpus, late = told
+    held, adding, clipped, scaled, summed, outside, batch, evaluation, no_gpus, late = told
     assert "The layer 'held' has an activity_regularizer" in held
+    assert "The layer 'adding' adds a loss of its own (add_loss)" in adding
     assert clipped == scaled
     assert (
         "optimizer.clipnorm is 1.0, which Keras does not apply to the gradients of all" in clipped

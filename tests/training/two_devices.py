@@ -226,6 +226,25 @@ def state_read_and_put_back() -> Any:
     return outcomes
 
 
+def sums_put_back() -> Any:
+    """The bits of sums that a checkpoint of three devices holds, and when they were put back."""
+    import keras
+
+    from shackdoo.training.loop_state import arrays_of, put_back
+
+    with placement(StrategySpec(name="mirrored", devices=3, xla=False)):
+        metric = keras.metrics.Mean()
+    held = {str(number): variable for number, variable in enumerate(metric.variables)}
+    found = []
+    for number in range(50):
+        wanted = {name: np.float32(np.sqrt(number + 2)) for name in held}
+        put_back(held, {name: np.asarray(value) for name, value in wanted.items()})
+        found.append(
+            [[float(value) for value in each.values()] for each in (wanted, arrays_of(held))]
+        )
+    return found
+
+
 def copies() -> Any:
     """Whether each variable is the same on both devices, by name."""
     model = classifier(TWO, dropout=0.5)
@@ -282,6 +301,12 @@ def refusals() -> Any:
 
     from shackdoo.training.loop import Loop
 
+    class Adding(keras.layers.Layer):
+        def call(self, inputs: Any, training: bool = False) -> Any:
+            if training:
+                self.add_loss(keras.ops.mean(inputs))
+            return inputs
+
     def clipped() -> Any:
         return keras.optimizers.SGD(0.1, clipnorm=1.0)
 
@@ -291,9 +316,14 @@ def refusals() -> Any:
         held = keras.layers.Dense(2, activity_regularizer="l2", name="held")
         regularized = keras.Sequential([keras.Input((12,)), held])
         regularized.compile("sgd", loss="mse")
+        adding = keras.Sequential(
+            [keras.Input((12,)), keras.layers.BatchNormalization(synchronized=True), Adding()]
+        )
+        adding.compile("sgd", loss="mse")
     told = []
     for model, chosen in (
         (regularized, options()),
+        (adding, options()),
         (classifier(TWO, clipped), options()),
         (classifier(TWO, lambda: keras.optimizers.LossScaleOptimizer(clipped())), options()),
         (classifier(TWO, loss=summed), options()),
@@ -320,5 +350,6 @@ if __name__ == "__main__":
         SEED,
         Path(sys.argv[2]),
     )
-    assert make_devices(TWO) == 2
+    devices = 3 if sys.argv[1] == "sums_put_back" else 2
+    assert make_devices(TWO.model_copy(update={"devices": devices})) == devices
     print(json.dumps(globals()[sys.argv[1]]()))

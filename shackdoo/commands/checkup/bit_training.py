@@ -7,6 +7,7 @@ A process of its own: threads and compiler are set once in the life of a process
 from __future__ import annotations
 
 import json
+import math
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -19,7 +20,10 @@ from shackdoo.config.compose import compose
 from shackdoo.config.project import find_project
 from shackdoo.errors import RunError, ShackdooError
 from shackdoo.provenance.fingerprint import array_digest
+from shackdoo.task import Training
 from shackdoo.training.bits import Trace
+from shackdoo.training.checkpoints import Checkpoints
+from shackdoo.training.devices import make_devices
 from shackdoo.training.runtime import start_tensorflow
 
 if TYPE_CHECKING:
@@ -56,22 +60,22 @@ def trained(checked: Checked, steps: int, cache: Path) -> Trace:
     """
     config, task = checked.composed.config, checked.task
     threads = start_tensorflow(config.determinism, config.gpu, config.seed, cache)
+    make_devices(config.strategy)
     dataset = task.preprocessing_train(task.fetch_data())
     return replace(_first_steps(checked, dataset.train, steps), threads=threads)
 
 
 def _first_steps(checked: Checked, train: Split, steps: int) -> Trace:
     from shackdoo.training.bit_trace import BitTrace
-    from shackdoo.training.build import load_weights
     from shackdoo.training.dataset import Dataset
 
-    task, trace = checked.task, BitTrace(array_digest)
-    options = task.loop_options()
-    model = task.compile_model(task.build_model(), options.total_steps(len(train)))
-    if checked.first_weights is not None:
-        load_weights(model, checked.first_weights.file)
-    few = min(steps, options.steps_per_epoch(len(train)))
-    loop = task.loop(model, replace(options, epochs=1, max_steps_per_epoch=few), _Silent())
+    task, trace, first = checked.task, BitTrace(array_digest), checked.first_weights
+    observer = _Silent()
+    nowhere = Checkpoints(None, math.inf, 1, observer.notice)
+    begun = Training(nowhere, None if first is None else first.file)
+    loop = task.prepared_loop(len(train), observer, begun)
+    few = min(steps, loop.options.steps_per_epoch(len(train)))
+    loop.options = replace(loop.options, epochs=1, max_steps_per_epoch=few)
     loop.callbacks.append(trace)
     task.train(loop, Dataset(train, None, None))
     if len(trace.steps) < 2:

@@ -9,8 +9,6 @@ from typing import Any
 
 from shackdoo.config.nested import Key
 
-MISSING = "???"  # OmegaConf's sign of a value that is still to be given
-
 
 @dataclass(frozen=True)
 class Base:
@@ -21,7 +19,8 @@ class Base:
         uid: of the run; None if only a file is known.
         values: the whole configuration, its interpolations resolved.
         raw: keys whose text is still to be resolved: ``${oc.env:NAME}``.
-        hidden: keys whose value the record does not have, since it is a secret.
+        hidden: keys whose value the record does not have, since it is a secret; what stands
+            there instead is no value.
     """
 
     name: str
@@ -44,8 +43,6 @@ class Base:
             return {name: self._written(part, (*key, str(name))) for name, part in value.items()}
         if isinstance(value, list):
             return [self._written(part, (*key, str(n))) for n, part in enumerate(value)]
-        if key in self.hidden:
-            return MISSING
         alive = isinstance(value, str) and key not in self.raw
         return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if alive else value
 

@@ -15,7 +15,7 @@ import yaml
 from omegaconf import DictConfig
 from pydantic import BaseModel
 
-from shackdoo.config.compose.base import MISSING, Base
+from shackdoo.config.compose.base import Base
 from shackdoo.config.compose.composer import (
     Composer,
     group_of,
@@ -68,9 +68,9 @@ class SameAs(Composer):
         return Origin(self.project, sources, readable(request.changes), kept)
 
     def _refuse_hidden(self, values: Mapping[str, Any]) -> None:
-        hidden = [key for key in sorted(self.base.hidden) if value_at(values, key) == MISSING]
-        if hidden:
-            names = [".".join(key) for key in hidden]
+        recorded = self.base.written()
+        unchanged = [k for k in self.base.hidden if value_at(values, k) == value_at(recorded, k)]
+        if names := sorted(".".join(key) for key in unchanged):
             raise ConfigError(
                 f"{self.base.name}: the record does not have the value of {', '.join(names)}, "
                 f"since it is a secret. Give it: {' '.join(f'{name}=…' for name in names)}"
