@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from shackdoo.provenance.snapshot import snapshot
-from shackdoo.provenance.untracked import is_code, keep_file, sort_untracked
+from shackdoo.provenance.snapshot import ZIP, snapshot
+from shackdoo.provenance.untracked import OUTPUT, is_code, keep_file, sort_untracked
 from shackdoo.tracking.tracker import Artifact
 
 if TYPE_CHECKING:
     from shackdoo.commands.captured import Captured
 
-DIFF, ZIP = "code.diff", "code.zip"
+DIFF = "code.diff"
 UNTRACKED, SUBMODULES = "untracked", "submodules"
 MOST_TOLD = 5  # files that are left out, in notices
 
@@ -87,7 +87,7 @@ class KeptCode:
             if ship:
                 self._ship(place, files / place)
         code["untracked_left_out"] = left_out
-        self._tell(left_out)
+        self._tell(left_out, ship)
 
     def _keep_snapshot(self, ship: bool) -> None:
         content = snapshot(self.root, self.captured.code.files)
@@ -102,10 +102,15 @@ class KeptCode:
             folder = str(PurePosixPath(name).parent)
             self.artifacts.append(Artifact(path, "" if folder == "." else folder, redact=True))
 
-    def _tell(self, left_out: dict[str, str]) -> None:
-        """Say which files are left out that the run may be made of; no word of stray ones."""
-        told = [(name, why) for name, why in left_out.items() if is_code(name)]
+    def _tell(self, left_out: dict[str, str], ship: bool) -> None:
+        """Say which files are left out that the run may be made of, or that were to be shipped."""
+        missed = "shipped" if ship else "kept with the run"
+        told = [
+            (name, why)
+            for name, why in left_out.items()
+            if why != OUTPUT and (ship or is_code(name))
+        ]
         for name, why in told[:MOST_TOLD]:
-            self.notice(f"the untracked file {name} is not kept with the run: {why}")
+            self.notice(f"the untracked file {name} is not {missed}: {why}")
         if len(told) > MOST_TOLD:
             self.notice(f"… and {len(told) - MOST_TOLD} more")

@@ -6,8 +6,10 @@ start of a training, so this is the shipper's work.
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any
 from detect_secrets.core.plugins.initialize import from_plugin_classname
 
 from shackdoo.provenance.secrets import Redactor
+from shackdoo.provenance.snapshot import ZIP
 from shackdoo.provenance.untracked import keeps_secrets
 
 MARK = "***REDACTED***"
@@ -45,11 +48,14 @@ class Finding:
 def redact_file(source: Path, target: Path) -> None:
     """Write a diff or another text anew without its secrets; the file is whole or absent.
 
-    What is no text (a file with NUL bytes that is no diff) is copied as it is.
+    What is no text (a file with NUL bytes that is no diff) is copied as it is. Of a copy of the
+    code, which is a zip, only a text that says where its secrets are is left if it has any.
     """
     content = source.read_bytes()
     diff = content.startswith(b"diff --git ")
-    if diff or b"\0" not in content:
+    if target.name == ZIP:
+        content = _searched_zip(content)
+    elif diff or b"\0" not in content:
         content = redact_diff(content)[0] if diff else _redact_text(content, target.name)
     part = target.with_name(f".{target.name}.part")
     part.touch(mode=0o600)
@@ -72,11 +78,28 @@ def redact_diff(diff: bytes) -> tuple[bytes, list[Finding]]:
 
 
 def _redact_text(content: bytes, name: str) -> bytes:
+    lines, findings = _read_text(content, name)
+    return _told(findings, "\n".join(lines)) if findings else content
+
+
+def _read_text(content: bytes, name: str) -> tuple[list[str], list[Finding]]:
+    """Return the lines of a text without secrets, and where they were."""
     reader = _Reader()
     reader.file = name
     text = content.decode("utf-8", "surrogateescape")
     lines = [reader.line(line, number) for number, line in enumerate(text.split("\n"), 1)]
-    return _told(reader.findings, "\n".join(lines)) if reader.findings else content
+    return lines, reader.findings
+
+
+def _searched_zip(content: bytes) -> bytes:
+    """Return a zip in whose files no secret is found, else where the secrets are."""
+    findings: list[Finding] = []
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for name in archive.namelist():
+            if keeps_secrets(name):
+                findings.append(Finding(name, 0, "a file of secrets"))
+            findings += _read_text(archive.read(name), name)[1]
+    return _told(findings, "") if findings else content
 
 
 def _told(findings: list[Finding], text: str) -> bytes:

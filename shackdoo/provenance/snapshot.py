@@ -9,6 +9,7 @@ from shackdoo.provenance.code import PACKAGE, as_zip
 from shackdoo.provenance.names import is_inside
 from shackdoo.provenance.source import OWN
 
+ZIP = "code.zip"  # what it is called in a run's record
 OF_PROJECT = (
     *("MLproject", "pyproject.toml", "conda.yaml", "*.lock", "conf/**/*.yaml"),
     *("local/MLproject", "local/*.lock"),

@@ -25,6 +25,7 @@ CODE = (
 )
 # What a run leaves behind or reads as data, in the project's folder: data has its own digest.
 OUTPUTS = ("data/", "mlruns/", "mlartifacts/", "mlflow.db")
+OUTPUT = "it is data, or what a run has left"
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _why_not(name: str, prefix: str, size: int | None, room: int) -> str | None:
     if not is_inside(name):
         return ODD
     if own.startswith(OUTPUTS):
-        return "it is data, or what a run has left"
+        return OUTPUT
     if keeps_secrets(name):
         return "its name says that it keeps secrets"
     if size is None:
