@@ -33,6 +33,7 @@ PARTS = (
     *(("code", "modules"), ("config",), ("data",), ("environment", "python")),
     *(("environment", "packages"), ("environment", "variables"), ("machine", "cpu_flags")),
 )
+MAY_BE_EMPTY = (("environment", "variables"), ("machine", "cpu_flags"))
 # Keys of an inference that name places; its data and its model are compared by their digests.
 PLACES = frozenset({"run", "input", "output", "pictures", "mistakes"})
 MAIN = "__main__"
@@ -99,11 +100,12 @@ def all_differences(first: Manifest, second: Manifest) -> list[Difference]:
 
 def unknown_parts(manifest: Manifest) -> list[str]:
     """Return the names of what a manifest does not tell, as ``code.modules``."""
-    return [".".join(path) for path in PARTS if not _told(_part(manifest, *path))]
-
-
-def _told(part: Any) -> bool:
-    return part is not None and (part != {} or isinstance(part, str))
+    parts = {path: _part(manifest, *path) for path in PARTS}
+    return [
+        ".".join(path)
+        for path, part in parts.items()
+        if part is None or (not part and path not in MAY_BE_EMPTY)
+    ]
 
 
 def _part(manifest: Manifest, *path: str) -> Any:

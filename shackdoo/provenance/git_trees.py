@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,11 @@ SETTINGS = {  # none of the user's
 class GitTrees:
     """Makes trees and compares them."""
 
-    def __init__(self, root: Path, scratch: Path) -> None:
-        """Borrow the objects of the repository that ``root`` is in, if it is in one.
+    def __init__(self, roots: Iterable[Path], scratch: Path) -> None:
+        """Borrow the objects of the repositories that folders of the user's are in.
 
         Args:
-            root: a folder of the user's.
+            roots: the folders; those in no repository are passed over.
             scratch: an empty folder of the caller's.
 
         Raises:
@@ -44,14 +44,14 @@ class GitTrees:
         self._scratch = scratch
         self._number = 0
         self._repository = scratch / "repository"
-        form, objects = _borrowed(root)
-        self.borrows = objects is not None
+        borrowed = [found for root in roots if (found := _borrowed(root)) is not None]
+        form = borrowed[0][0] if borrowed else "sha1"
         init = ("init", "--quiet", "--bare", "--template=", f"--object-format={form}")
         self._need(*init, str(self._repository))
-        if objects is not None:
-            alternates = self._repository / "objects" / "info" / "alternates"
-            alternates.parent.mkdir(exist_ok=True)
-            alternates.write_bytes(os.fsencode(objects) + b"\n")
+        lines = dict.fromkeys(os.fsencode(path) + b"\n" for kind, path in borrowed if kind == form)
+        alternates = self._repository / "objects" / "info" / "alternates"
+        alternates.parent.mkdir(exist_ok=True)
+        alternates.write_bytes(b"".join(lines))
 
     def has(self, commit: str) -> bool:
         """Return whether a commit is at hand with its whole tree's root."""
@@ -157,10 +157,10 @@ class GitTrees:
                 check=False,
             )
         except OSError as error:
-            raise IngredientError(f"git can't be run: {error.strerror}. Install git.") from None
+            raise _no_git(error) from None
 
 
-def _borrowed(root: Path) -> tuple[str, Path | None]:
+def _borrowed(root: Path) -> tuple[str, Path] | None:
     """Return the kind of digests and the folder of objects of the repository around ``root``."""
     command = ("rev-parse", "--show-object-format", "--git-common-dir")
     try:
@@ -172,9 +172,13 @@ def _borrowed(root: Path) -> tuple[str, Path | None]:
             check=False,
         )
     except OSError as error:
-        raise IngredientError(f"git can't be run: {error.strerror}. Install git.") from None
+        raise _no_git(error) from None
     form, _, folder = os.fsdecode(done.stdout).removesuffix("\n").partition("\n")
-    return (form, (root / folder).resolve() / "objects") if not done.returncode else ("sha1", None)
+    return None if done.returncode else (form, (root / folder).resolve() / "objects")
+
+
+def _no_git(error: OSError) -> IngredientError:
+    return IngredientError(f"git can't be run: {error.strerror}. Install git.")
 
 
 def _without_git() -> dict[str, str]:
