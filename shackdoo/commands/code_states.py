@@ -57,7 +57,7 @@ def code_diff(
     """
     first, second = (_code(run) for run in runs)
     typed = "".join(_typed(first, second))
-    if _has_state(first) and all(first.get(key) == second.get(key) for key in STATE):
+    if _is_known(first) and all(first.get(key) == second.get(key) for key in STATE):
         return CodeDiff((), typed, ())
     notes: list[str] = []
     try:
@@ -66,6 +66,7 @@ def code_diff(
             _tree(run, trees, scratch / str(number), notes) for number, run in enumerate(runs)
         )
         files = tuple(trees.changed(before, after))
+        notes += _submodules(first, second)
         order = [pattern for name in modules for pattern in (name, f"*/{name}")]
         text = trees.diff(before, after, order, MOST).decode("utf-8", "replace")
     except IngredientError as error:
@@ -78,8 +79,13 @@ def _code(run: RecordedRun) -> Mapping[str, Any]:
     return code if isinstance(code, Mapping) else {}
 
 
-def _has_state(code: Mapping[str, Any]) -> bool:
-    return any(code.get(key) is not None for key in ("commit", "snapshot_sha256"))
+def _is_known(code: Mapping[str, Any]) -> bool:
+    """Return whether the record has a digest of all that makes the state."""
+    if code.get("commit") is None:
+        return code.get("snapshot_sha256") is not None
+    untracked, kept = code.get("untracked") or (), code.get("untracked_kept") or {}
+    told = not code.get("dirty") or code.get("diff_sha256") is not None or bool(untracked)
+    return told and all(name in kept for name in untracked)
 
 
 def _roots(runs: Sequence[RecordedRun], project: Project) -> Iterator[Path]:
@@ -116,7 +122,7 @@ def _tree(run: RecordedRun, trees: GitTrees, scratch: Path, notes: list[str]) ->
             f"The commit {str(commit)[:12]} of the run {run.name} is in no repository here. "
             f"`git fetch {remote or 'REMOTE'}` in the project may bring it."
         )
-    if code.get("dirty") and not code.get("diff_sha256") and not code.get("untracked"):
+    if code.get("dirty") and not (code.get("diff_sha256") or code.get("untracked")):
         notes.append(f"The run {run.name} ran changes of its commit that are not on record.")
     return trees.tree(str(commit), _patch(run), dict(_untracked(run, notes)))
 
@@ -158,6 +164,18 @@ def _untracked(run: RecordedRun, notes: list[str]) -> Iterator[tuple[str, tuple[
         notes.append(
             f"Untracked files of the run {run.name} are not at hand as they were: {_some(missing)}."
         )
+
+
+def _submodules(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """Return what of submodules the two trees do not show: changes inside them."""
+    before, after = (
+        {each["path"]: each["diff_sha256"] for each in code.get("submodules") or ()}
+        for code in (first, second)
+    )
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    if not names:
+        return []
+    return [f"Uncommitted changes inside submodules differ, and are not shown: {_some(names)}."]
 
 
 def _snapshot(run: RecordedRun, scratch: Path) -> Files:

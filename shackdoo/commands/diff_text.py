@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from shackdoo.commands.recorded_run import RecordedRun
 from shackdoo.commands.run_comparison import Comparison
+from shackdoo.provenance.compare import is_inference
 from shackdoo.provenance.outcome import Effect, same_number
 from shackdoo.provenance.ranking import NONE, table
 
@@ -124,7 +125,7 @@ def _bits(effect: Effect, arrays: int) -> Iterator[str]:
 def _curves(comparison: Comparison) -> Iterator[str]:
     """Say where the curves part; an inference has none."""
     effect, parting = comparison.effect, comparison.effect.parting
-    if not effect.compared or "trained_run" in comparison.runs[0].manifest:
+    if not effect.compared or is_inference(comparison.runs[0].manifest):
         return
     if parting is None:
         yield f"  curves       equal in all {effect.compared} points that both have"

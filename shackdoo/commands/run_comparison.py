@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shackdoo.commands.answers_on_record import answered
 from shackdoo.commands.code_states import CodeDiff, code_diff
 from shackdoo.commands.recorded_run import RecordedRun
 from shackdoo.config.project import Project
 from shackdoo.errors import RequestError
-from shackdoo.provenance.compare import Difference, all_differences, unknown_parts
+from shackdoo.provenance.compare import Difference, all_differences, is_inference, unknown_parts
 from shackdoo.provenance.outcome import Effect, effect
 from shackdoo.provenance.ranking import ranked
 from shackdoo.tracking.listing import KIND
 
 WEIGHTS = "shackdoo.weights_sha256"  # tag
+INFER = "infer"  # kind of a run
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,7 @@ class Comparison:
     def has_results(self) -> bool:
         """Whether there is something that both runs have computed."""
         known = (self.effect.same_weights, self.effect.same_predictions) != (None, None)
-        values = self.effect.metrics.values()
-        return known or self.effect.compared > 0 or any(None not in pair for pair in values)
+        return known or self.effect.compared > 0
 
     @property
     def differs(self) -> bool:
@@ -71,34 +72,44 @@ def compared(
     Raises:
         RequestError: if they are runs of different commands, or one has no record.
     """
-    _check_kinds(first, second)
+    _check_kinds((first, second))
     runs = (first, second)
+    infers = INFER in _kinds(runs)
+    one, other = answered(first, second) if infers else (first.outcome, second.outcome)
+    came_out = effect(one, other)
+    unknown = [f"{part} of {run.name}" for run in runs for part in unknown_parts(run.manifest)]
+    if infers and came_out.same_predictions is None:
+        unknown.append("the answers to the same inputs in one form")
     found = ranked(all_differences(_manifest(first), _manifest(second)))
     modules = [each.name for each in found if each.ingredient == "code"]
     return Comparison(
         runs,
         tuple(found),
-        tuple(f"{part} of {run.name}" for run in runs for part in unknown_parts(run.manifest)),
+        tuple(unknown),
         code_diff(runs, modules, project, scratch),
-        effect(first.outcome, second.outcome),
+        came_out,
         tuple(note for run in runs for note in _notes(run)),
     )
 
 
-def _check_kinds(first: RecordedRun, second: RecordedRun) -> None:
-    kinds = [run.run.tags.get(KIND, "train") for run in (first, second)]
-    if kinds[0] != kinds[1]:
+def _kinds(runs: Iterable[RecordedRun]) -> list[str]:
+    return [run.run.tags.get(KIND, "train") for run in runs]
+
+
+def _check_kinds(runs: tuple[RecordedRun, RecordedRun]) -> None:
+    first, second = _kinds(runs)
+    if first != second:
         raise RequestError(
-            f"The run {first.name} was made by `shackdoo {kinds[0]}`, the run {second.name} by "
-            f"`shackdoo {kinds[1]}`: only runs of one command are compared. `shackdoo runs` "
-            f"lists them."
+            f"The run {runs[0].name} was made by `shackdoo {first}`, the run {runs[1].name} by "
+            f"`shackdoo {second}`: only runs of one command are compared. `shackdoo runs` lists "
+            f"them."
         )
 
 
 def _manifest(run: RecordedRun) -> Mapping[str, Any]:
     """Return the manifest; of an inference the model is told by its weights, whoever trained it."""
     weights = run.run.tags.get(WEIGHTS)
-    if "trained_run" not in run.manifest or weights is None:
+    if weights is None or not is_inference(run.manifest):
         return run.manifest
     return {**run.manifest, "trained_run": weights}
 

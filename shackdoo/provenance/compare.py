@@ -108,6 +108,11 @@ def unknown_parts(manifest: Manifest) -> list[str]:
     ]
 
 
+def is_inference(manifest: Manifest) -> bool:
+    """Return whether a manifest is of a run that has asked a model, and trained none."""
+    return manifest.get("trained_run") is not None
+
+
 def _part(manifest: Manifest, *path: str) -> Any:
     """Return what stands at a path, None if there is nothing."""
     part: Any = manifest
@@ -158,7 +163,7 @@ def _config(recorded: Manifest, now: Manifest) -> Iterator[Difference]:
     both = _both(recorded, now, "config")
     if both is None:
         return
-    infers = "trained_run" in recorded or "trained_run" in now
+    infers = is_inference(recorded) or is_inference(now)
     before, after = (_counted(values, infers) for values in both)
     found = [_of_config(each, recorded, now) for each in _differing("config", before, after)]
     yield from found
@@ -198,7 +203,7 @@ def _hidden(recorded: Manifest, now: Manifest) -> Iterator[Difference]:
 def _data(recorded: Manifest, now: Manifest) -> Iterator[Difference]:
     """Yield the data that differ: those that were read, and weights that were begun with."""
     if both := _both(recorded, now, "data"):
-        infers = "trained_run" in recorded and "trained_run" in now
+        infers = is_inference(recorded) and is_inference(now)
         yield from _differing("data", *(_digests(entries, infers) for entries in both))
     for name, path in (
         ("init_from", ("init_from", "weights_sha256")),

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from shackdoo.provenance.compare import is_inference
+
 Curves = Mapping[str, Mapping[int, float]]  # metric to the value at each step
 TIMINGS = frozenset({"epoch_seconds", "examples_per_second", "inputs_per_second"})
 SYSTEM = "system/"  # begins the names of what the machine was measured at
@@ -35,7 +37,7 @@ class Outcome:
         """Return the outcome of the run that a manifest is of, with its recorded curves."""
         results = manifest.get("results") or {}
         weights = results.get("weights") or {}
-        metrics = _answered(curves) if "trained_run" in manifest else results.get("metrics", {})
+        metrics = _answered(curves) if is_inference(manifest) else results.get("metrics", {})
         return cls(
             weights=weights.get("sha256"),
             arrays=weights.get("arrays", {}),

@@ -242,6 +242,12 @@ def test_a_training_and_an_inference(bench: Bench) -> None:
     assert "was made by `shackdoo train`, the run " in told and "by `shackdoo infer`" in told
     found = json.loads(bench.diff("one", "other", "--json", code=1))
     assert [each["name"] for each in found["differences"]] == ["inputs"]
+    assert (found["unknown"], found["effect"]["same_predictions"]) == (
+        ["the answers to the same inputs in one form"],
+        None,
+    )
+    told = bench.diff("one", "one", code=0)
+    assert "  predictions  the same bits" in told and "curves" not in told
 
 
 def test_a_run_that_is_not_there(bench: Bench) -> None:
