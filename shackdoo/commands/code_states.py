@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import os
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -115,7 +115,7 @@ def _tree(run: RecordedRun, trees: GitTrees, scratch: Path, notes: list[str]) ->
     scratch.mkdir()
     code, commit = _code(run), _code(run).get("commit")
     if commit is None:
-        return trees.tree(None, None, _snapshot(run, scratch))
+        return trees.tree(None, None, _snapshot(run, scratch), {})
     if not trees.has(str(commit)):
         remote = code.get("remote")
         raise IngredientError(
@@ -124,7 +124,9 @@ def _tree(run: RecordedRun, trees: GitTrees, scratch: Path, notes: list[str]) ->
         )
     if code.get("dirty") and not (code.get("diff_sha256") or code.get("untracked")):
         notes.append(f"The run {run.name} ran changes of its commit that are not on record.")
-    return trees.tree(str(commit), _patch(run), dict(_untracked(run, notes)))
+    links = _links(code)
+    files = {name: file for name, file in _untracked(run, notes) if not _is_below(name, links)}
+    return trees.tree(str(commit), _patch(run), files, links)
 
 
 def _patch(run: RecordedRun) -> Path | None:
@@ -166,16 +168,39 @@ def _untracked(run: RecordedRun, notes: list[str]) -> Iterator[tuple[str, tuple[
         )
 
 
+def _links(code: Mapping[str, Any]) -> dict[str, str]:
+    """Return the commits of the submodules, by their paths; those inside another left out."""
+    commits = {each["path"]: each["commit"] for each in code.get("submodules") or ()}
+    return {path: commit for path, commit in commits.items() if not _is_below(path, commits)}
+
+
+def _is_below(name: str, folders: Iterable[str]) -> bool:
+    return any(name.startswith(f"{folder}/") for folder in folders)
+
+
 def _submodules(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    """Return what of submodules the two trees do not show: changes inside them."""
+    """Return what the two trees do not show: what is inside of submodules."""
     before, after = (
-        {each["path"]: each["diff_sha256"] for each in code.get("submodules") or ()}
+        {
+            each["path"]: (
+                each["commit"],
+                each["diff_sha256"],
+                sorted(_kept_below(each["path"], code)),
+            )
+            for each in code.get("submodules") or ()
+        }
         for code in (first, second)
     )
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     if not names:
         return []
-    return [f"Uncommitted changes inside submodules differ, and are not shown: {_some(names)}."]
+    return [f"What differs inside of submodules is not shown: {_some(names)}."]
+
+
+def _kept_below(folder: str, code: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, sha256 in (code.get("untracked_kept") or {}).items():
+        if _is_below(name, [folder]):
+            yield name, sha256
 
 
 def _snapshot(run: RecordedRun, scratch: Path) -> Files:

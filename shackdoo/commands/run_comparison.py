@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shackdoo.commands.answers_on_record import answered
 from shackdoo.commands.code_states import CodeDiff, code_diff
 from shackdoo.commands.recorded_run import RecordedRun
 from shackdoo.config.project import Project
@@ -18,7 +17,6 @@ from shackdoo.provenance.ranking import ranked
 from shackdoo.tracking.listing import KIND
 
 WEIGHTS = "shackdoo.weights_sha256"  # tag
-INFER = "infer"  # kind of a run
 
 
 @dataclass(frozen=True)
@@ -72,32 +70,22 @@ def compared(
     Raises:
         RequestError: if they are runs of different commands, or one has no record.
     """
-    _check_kinds((first, second))
     runs = (first, second)
-    infers = INFER in _kinds(runs)
-    one, other = answered(first, second) if infers else (first.outcome, second.outcome)
-    came_out = effect(one, other)
-    unknown = [f"{part} of {run.name}" for run in runs for part in unknown_parts(run.manifest)]
-    if infers and came_out.same_predictions is None:
-        unknown.append("the answers to the same inputs in one form")
+    _check_kinds(runs)
     found = ranked(all_differences(_manifest(first), _manifest(second)))
     modules = [each.name for each in found if each.ingredient == "code"]
     return Comparison(
         runs,
         tuple(found),
-        tuple(unknown),
+        tuple(f"{part} of {run.name}" for run in runs for part in unknown_parts(run.manifest)),
         code_diff(runs, modules, project, scratch),
-        came_out,
+        effect(first.outcome, second.outcome),
         tuple(note for run in runs for note in _notes(run)),
     )
 
 
-def _kinds(runs: Iterable[RecordedRun]) -> list[str]:
-    return [run.run.tags.get(KIND, "train") for run in runs]
-
-
 def _check_kinds(runs: tuple[RecordedRun, RecordedRun]) -> None:
-    first, second = _kinds(runs)
+    first, second = (run.run.tags.get(KIND, "train") for run in runs)
     if first != second:
         raise RequestError(
             f"The run {runs[0].name} was made by `shackdoo {first}`, the run {runs[1].name} by "

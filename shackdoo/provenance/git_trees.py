@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from shackdoo.errors import IngredientError
 
 COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-PLAIN, EXECUTABLE = "100644", "100755"
+PLAIN, EXECUTABLE, SUBMODULE = "100644", "100755", "160000"
 SETTINGS = {  # none of the user's
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -61,7 +61,11 @@ class GitTrees:
         )
 
     def tree(
-        self, commit: str | None, patch: Path | None, files: Mapping[str, tuple[Path, bool]]
+        self,
+        commit: str | None,
+        patch: Path | None,
+        files: Mapping[str, tuple[Path, bool]],
+        submodules: Mapping[str, str],
     ) -> str:
         """Return the name of a tree.
 
@@ -69,17 +73,22 @@ class GitTrees:
             commit: it begins with; None for an empty tree.
             patch: to be applied.
             files: to be added then: name to where the content lies, and whether it is executable.
+            submodules: their paths to their commits.
 
         Raises:
             IngredientError: if the patch does not apply, or a name can't be in a tree.
         """
         self._number += 1
         index = self._scratch / f"index-{self._number}"
-        begin = [commit] if commit is not None else ["--empty"]
-        self._need("read-tree", *begin, index=index)
+        self._need("read-tree", commit or "--empty", index=index)
         if patch is not None:
             self._need("apply", "--cached", "--whitespace=nowarn", str(patch), index=index)
-        self._add(files, index)
+        entries = [
+            *self._hashed(files),
+            *((SUBMODULE, sha, name) for name, sha in submodules.items()),
+        ]
+        said = b"".join(os.fsencode(f"{mode} {sha}\t{name}\0") for mode, sha, name in entries)
+        self._need("update-index", "-z", "--index-info", said=said, index=index)
         return os.fsdecode(self._need("write-tree", "--missing-ok", index=index)).strip()
 
     def changed(self, first: str, second: str) -> list[str]:
@@ -105,21 +114,13 @@ class GitTrees:
         with told.open("rb") as source:
             return source.read(most)
 
-    def _add(self, files: Mapping[str, tuple[Path, bool]], index: Path) -> None:
-        if not files:
-            return
-        paths = [os.fsencode(path) for path, _ in files.values()]
-        hashed = self._need(
-            "hash-object", "-w", "--no-filters", "--stdin-paths", said=b"\n".join(paths) + b"\n"
-        )
-        entries = zip(files.items(), os.fsdecode(hashed).split(), strict=True)
-        lines = [
-            os.fsencode(f"{EXECUTABLE if executable else PLAIN} {digest}\t{name}")
-            for (name, (_, executable)), digest in entries
-        ]
-        self._need(
-            "update-index", "-z", "--index-info", said=b"\0".join([*lines, b""]), index=index
-        )
+    def _hashed(self, files: Mapping[str, tuple[Path, bool]]) -> Iterator[tuple[str, str, str]]:
+        """Yield mode, digest and name of files, once their content is in the repository."""
+        said = b"".join(os.fsencode(path) + b"\n" for path, _ in files.values())
+        hashed = self._need("hash-object", "-w", "--no-filters", "--stdin-paths", said=said)
+        digests = os.fsdecode(hashed).split()
+        for (name, (_, executable)), digest in zip(files.items(), digests, strict=True):
+            yield EXECUTABLE if executable else PLAIN, digest, name
 
     def _need(
         self,

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from shackdoo.provenance.compare import is_inference
-
 Curves = Mapping[str, Mapping[int, float]]  # metric to the value at each step
 TIMINGS = frozenset({"epoch_seconds", "examples_per_second", "inputs_per_second"})
 SYSTEM = "system/"  # begins the names of what the machine was measured at
@@ -37,12 +35,11 @@ class Outcome:
         """Return the outcome of the run that a manifest is of, with its recorded curves."""
         results = manifest.get("results") or {}
         weights = results.get("weights") or {}
-        metrics = _answered(curves) if is_inference(manifest) else results.get("metrics", {})
         return cls(
             weights=weights.get("sha256"),
             arrays=weights.get("arrays", {}),
             predictions=results.get("predictions_sha256"),
-            metrics={name: value for name, value in metrics.items() if _is_result(name)},
+            metrics={n: v for n, v in results.get("metrics", {}).items() if _is_result(n)},
             curves={name: dict(steps) for name, steps in curves.items() if _is_result(name)},
         )
 
@@ -111,11 +108,6 @@ def same_number(one: float | None, other: float | None) -> bool:
     if one is None or other is None:
         return one is other
     return one == other or (math.isnan(one) and math.isnan(other))
-
-
-def _answered(curves: Curves) -> dict[str, float]:
-    """Return the numbers of an inference, which have one point each."""
-    return {name: value for name, steps in curves.items() for value in steps.values()}
 
 
 def _is_result(name: str) -> bool:

@@ -242,10 +242,7 @@ def test_a_training_and_an_inference(bench: Bench) -> None:
     assert "was made by `shackdoo train`, the run " in told and "by `shackdoo infer`" in told
     found = json.loads(bench.diff("one", "other", "--json", code=1))
     assert [each["name"] for each in found["differences"]] == ["inputs"]
-    assert (found["unknown"], found["effect"]["same_predictions"]) == (
-        ["the answers to the same inputs in one form"],
-        None,
-    )
+    assert found["effect"]["same_predictions"] is False
     told = bench.diff("one", "one", code=0)
     assert "  predictions  the same bits" in told and "curves" not in told
 
@@ -300,6 +297,16 @@ def test_an_untracked_module_that_was_kept(bench: Bench, tmp_path: Path) -> None
     assert "+++ b/project/own/new.py\n@@ -0,0 +1 @@\n+NEW = 1\n" in found.text
     (note,) = found.notes
     assert "are not at hand as they were: project/lost.py, ../../x." in note
+
+
+def test_a_submodule_at_another_commit(bench: Bench, tmp_path: Path) -> None:
+    module = {"path": "lib", "commit": "ab" * 20, "diff_sha256": "0" * 64}
+    inner = {"path": "lib/inner", "commit": "cd" * 20, "diff_sha256": None}
+    kept = {"lib/new.py": "0" * 64}
+    found = code_of(bench, tmp_path, {"submodules": [module, inner], "untracked_kept": kept})
+    assert found.files == ("lib",)
+    assert f"+Subproject commit {'ab' * 20}" in found.text
+    assert found.notes[-1].endswith("inside of submodules is not shown: lib, lib/inner.")
 
 
 @pytest.mark.parametrize(
