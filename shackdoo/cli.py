@@ -21,6 +21,7 @@ COMMANDS = {
     "infer": "answer about new inputs: shackdoo infer task=Mnist_B input=scans/ output=answers.csv",
     "runs": "show the runs: experiment > tag > run, with what differs and what is not shipped",
     "report": "make the page of a run, or of several compared",
+    "diff": "show what differs between two runs, and what it did: shackdoo diff RUN_A RUN_B",
     "export": "write a run's model as a SavedModel for TF Serving: shackdoo export RUN PATH",
     "register": "put a run's model into the model registry: shackdoo register RUN NAME[@ALIAS]",
     "sync": "ship what the tracking server has not got yet",

@@ -33,6 +33,7 @@ PARTS = (
     *(("code", "modules"), ("config",), ("data",), ("environment", "python")),
     *(("environment", "packages"), ("environment", "variables"), ("machine", "cpu_flags")),
 )
+MAY_BE_EMPTY = (("environment", "variables"), ("machine", "cpu_flags"))
 # Keys of an inference that name places; its data and its model are compared by their digests.
 PLACES = frozenset({"run", "input", "output", "pictures", "mistakes"})
 MAIN = "__main__"
@@ -99,11 +100,17 @@ def all_differences(first: Manifest, second: Manifest) -> list[Difference]:
 
 def unknown_parts(manifest: Manifest) -> list[str]:
     """Return the names of what a manifest does not tell, as ``code.modules``."""
-    return [".".join(path) for path in PARTS if not _told(_part(manifest, *path))]
+    parts = {path: _part(manifest, *path) for path in PARTS}
+    return [
+        ".".join(path)
+        for path, part in parts.items()
+        if part is None or (not part and path not in MAY_BE_EMPTY)
+    ]
 
 
-def _told(part: Any) -> bool:
-    return part is not None and (part != {} or isinstance(part, str))
+def is_inference(manifest: Manifest) -> bool:
+    """Return whether a manifest is of a run that has asked a model, and trained none."""
+    return manifest.get("trained_run") is not None
 
 
 def _part(manifest: Manifest, *path: str) -> Any:
@@ -156,7 +163,7 @@ def _config(recorded: Manifest, now: Manifest) -> Iterator[Difference]:
     both = _both(recorded, now, "config")
     if both is None:
         return
-    infers = "trained_run" in recorded or "trained_run" in now
+    infers = is_inference(recorded) or is_inference(now)
     before, after = (_counted(values, infers) for values in both)
     found = [_of_config(each, recorded, now) for each in _differing("config", before, after)]
     yield from found
@@ -196,7 +203,7 @@ def _hidden(recorded: Manifest, now: Manifest) -> Iterator[Difference]:
 def _data(recorded: Manifest, now: Manifest) -> Iterator[Difference]:
     """Yield the data that differ: those that were read, and weights that were begun with."""
     if both := _both(recorded, now, "data"):
-        infers = "trained_run" in recorded and "trained_run" in now
+        infers = is_inference(recorded) and is_inference(now)
         yield from _differing("data", *(_digests(entries, infers) for entries in both))
     for name, path in (
         ("init_from", ("init_from", "weights_sha256")),

@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from shackdoo.errors import IngredientError
 
 COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-PLAIN, EXECUTABLE = "100644", "100755"
+PLAIN, EXECUTABLE, SUBMODULE = "100644", "100755", "160000"
 SETTINGS = {  # none of the user's
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -31,11 +31,11 @@ SETTINGS = {  # none of the user's
 class GitTrees:
     """Makes trees and compares them."""
 
-    def __init__(self, root: Path, scratch: Path) -> None:
-        """Borrow the objects of the repository that ``root`` is in, if it is in one.
+    def __init__(self, roots: Iterable[Path], scratch: Path) -> None:
+        """Borrow the objects of the repositories that folders of the user's are in.
 
         Args:
-            root: a folder of the user's.
+            roots: the folders; those in no repository are passed over.
             scratch: an empty folder of the caller's.
 
         Raises:
@@ -44,14 +44,14 @@ class GitTrees:
         self._scratch = scratch
         self._number = 0
         self._repository = scratch / "repository"
-        form, objects = _borrowed(root)
-        self.borrows = objects is not None
+        borrowed = [found for root in roots if (found := _borrowed(root)) is not None]
+        form = borrowed[0][0] if borrowed else "sha1"
         init = ("init", "--quiet", "--bare", "--template=", f"--object-format={form}")
         self._need(*init, str(self._repository))
-        if objects is not None:
-            alternates = self._repository / "objects" / "info" / "alternates"
-            alternates.parent.mkdir(exist_ok=True)
-            alternates.write_bytes(os.fsencode(objects) + b"\n")
+        lines = dict.fromkeys(os.fsencode(path) + b"\n" for kind, path in borrowed if kind == form)
+        alternates = self._repository / "objects" / "info" / "alternates"
+        alternates.parent.mkdir(exist_ok=True)
+        alternates.write_bytes(b"".join(lines))
 
     def has(self, commit: str) -> bool:
         """Return whether a commit is at hand with its whole tree's root."""
@@ -61,7 +61,11 @@ class GitTrees:
         )
 
     def tree(
-        self, commit: str | None, patch: Path | None, files: Mapping[str, tuple[Path, bool]]
+        self,
+        commit: str | None,
+        patch: Path | None,
+        files: Mapping[str, tuple[Path, bool]],
+        submodules: Mapping[str, str],
     ) -> str:
         """Return the name of a tree.
 
@@ -69,17 +73,22 @@ class GitTrees:
             commit: it begins with; None for an empty tree.
             patch: to be applied.
             files: to be added then: name to where the content lies, and whether it is executable.
+            submodules: their paths to their commits.
 
         Raises:
             IngredientError: if the patch does not apply, or a name can't be in a tree.
         """
         self._number += 1
         index = self._scratch / f"index-{self._number}"
-        begin = [commit] if commit is not None else ["--empty"]
-        self._need("read-tree", *begin, index=index)
+        self._need("read-tree", commit or "--empty", index=index)
         if patch is not None:
             self._need("apply", "--cached", "--whitespace=nowarn", str(patch), index=index)
-        self._add(files, index)
+        entries = [
+            *self._hashed(files),
+            *((SUBMODULE, sha, name) for name, sha in submodules.items()),
+        ]
+        said = b"".join(os.fsencode(f"{mode} {sha}\t{name}\0") for mode, sha, name in entries)
+        self._need("update-index", "-z", "--index-info", said=said, index=index)
         return os.fsdecode(self._need("write-tree", "--missing-ok", index=index)).strip()
 
     def changed(self, first: str, second: str) -> list[str]:
@@ -105,21 +114,13 @@ class GitTrees:
         with told.open("rb") as source:
             return source.read(most)
 
-    def _add(self, files: Mapping[str, tuple[Path, bool]], index: Path) -> None:
-        if not files:
-            return
-        paths = [os.fsencode(path) for path, _ in files.values()]
-        hashed = self._need(
-            "hash-object", "-w", "--no-filters", "--stdin-paths", said=b"\n".join(paths) + b"\n"
-        )
-        entries = zip(files.items(), os.fsdecode(hashed).split(), strict=True)
-        lines = [
-            os.fsencode(f"{EXECUTABLE if executable else PLAIN} {digest}\t{name}")
-            for (name, (_, executable)), digest in entries
-        ]
-        self._need(
-            "update-index", "-z", "--index-info", said=b"\0".join([*lines, b""]), index=index
-        )
+    def _hashed(self, files: Mapping[str, tuple[Path, bool]]) -> Iterator[tuple[str, str, str]]:
+        """Yield mode, digest and name of files, once their content is in the repository."""
+        said = b"".join(os.fsencode(path) + b"\n" for path, _ in files.values())
+        hashed = self._need("hash-object", "-w", "--no-filters", "--stdin-paths", said=said)
+        digests = os.fsdecode(hashed).split()
+        for (name, (_, executable)), digest in zip(files.items(), digests, strict=True):
+            yield EXECUTABLE if executable else PLAIN, digest, name
 
     def _need(
         self,
@@ -157,10 +158,10 @@ class GitTrees:
                 check=False,
             )
         except OSError as error:
-            raise IngredientError(f"git can't be run: {error.strerror}. Install git.") from None
+            raise _no_git(error) from None
 
 
-def _borrowed(root: Path) -> tuple[str, Path | None]:
+def _borrowed(root: Path) -> tuple[str, Path] | None:
     """Return the kind of digests and the folder of objects of the repository around ``root``."""
     command = ("rev-parse", "--show-object-format", "--git-common-dir")
     try:
@@ -172,9 +173,13 @@ def _borrowed(root: Path) -> tuple[str, Path | None]:
             check=False,
         )
     except OSError as error:
-        raise IngredientError(f"git can't be run: {error.strerror}. Install git.") from None
+        raise _no_git(error) from None
     form, _, folder = os.fsdecode(done.stdout).removesuffix("\n").partition("\n")
-    return (form, (root / folder).resolve() / "objects") if not done.returncode else ("sha1", None)
+    return None if done.returncode else (form, (root / folder).resolve() / "objects")
+
+
+def _no_git(error: OSError) -> IngredientError:
+    return IngredientError(f"git can't be run: {error.strerror}. Install git.")
 
 
 def _without_git() -> dict[str, str]:
