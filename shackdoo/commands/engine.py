@@ -45,6 +45,16 @@ def engine() -> Iterator[Any]:
         client.close()
 
 
+def image_id(client: Any, name: str) -> str | None:
+    """Return the id of an image that the engine has under a name or an id; None if it has none."""
+    from docker.errors import ImageNotFound
+
+    try:
+        return str(client.images.get(name).id)
+    except ImageNotFound:
+        return None
+
+
 def _diagnosis(error: BaseException) -> tuple[str, str]:
     """Return why the engine does not answer, and the way out."""
     causes = list(_causes(error))

@@ -23,7 +23,7 @@ from typing import Any
 from shackdoo.errors import IngredientError
 from shackdoo.provenance.environment import installed_packages
 from shackdoo.provenance.packages import Wanted, editable_folders, shortened, told
-from shackdoo.provenance.uv import WAY_OUT, WHEELS_ONLY, UvError, cant_be_had, unserved, uv
+from shackdoo.provenance.uv import WAY_OUT, UvError, cant_be_had, exactly, unserved, uv
 
 ENVIRONMENTS = "environments"
 Say = Callable[[str], None]
@@ -199,7 +199,7 @@ def _build(part: Path, wanted: Wanted, lock: int) -> None:
         raise _no_python(wanted, error) from None
     compiled = ["--compile-bytecode"] if os.environ.get("PYTHONDONTWRITEBYTECODE") else []
     # Copies: a file that is edited in another environment would change in this one, too.
-    target = ["--python", str(_python(part)), "--link-mode", "copy", *WHEELS_ONLY, *compiled]
+    target = ["--python", str(_python(part)), "--link-mode", "copy", *exactly(wanted), *compiled]
     try:
         uv(["pip", "install", "--quiet", *target, "-r", "-"], wanted.requirements(), [lock])
     except UvError as error:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shackdoo.errors import IngredientError
+from shackdoo.provenance.environment import installed_packages
 from shackdoo.provenance.packages import Wanted, normalized, shortened
 
 WAY_OUT = "--here runs it in the present environment; `shackdoo diff` then tells what differs."
@@ -27,10 +28,9 @@ FROM_PIP = {
     "cert": ("SSL_CERT_FILE", " "),
     "proxy": ("ALL_PROXY", " "),
 }
-WHEELS_ONLY = ("--no-deps", "--only-binary", ":all:")  # nothing of a package is executed
 BECAUSE = re.compile(r"Because (?P<why>.+?) and you require (?P<what>[\w.-]+)==[^\s,]+,")
 WHY = {
-    "no usable wheels": "served as source only, which is not built here",
+    "no usable wheels": "source only, built only if the same version is here",
     "no wheels": "served without a wheel for this Python and system",
     "not found": "not served",
     "no version of": "this version is not served",
@@ -114,6 +114,16 @@ def _settings_of_pip() -> dict[str, str]:
     return found
 
 
+def exactly(wanted: Wanted) -> list[str]:
+    """Return the options by which uv takes these packages and no other.
+
+    A source is code that is executed to install it. That is done with no other than those that
+    have been installed on this machine before, in the same version.
+    """
+    wheels_only = wanted.differing(installed_packages())
+    return ["--no-deps", *(word for name in wheels_only for word in ("--only-binary", name))]
+
+
 def unserved(wanted: Wanted) -> dict[str, str]:
     """Return the packages that no index has, and why not, without installing any.
 
@@ -126,8 +136,9 @@ def unserved(wanted: Wanted) -> dict[str, str]:
     left, found = dict(wanted.packages), dict[str, str]()
     target = ("--quiet", "--no-header", "--python-version", wanted.python)
     while len(found) < MOST:
+        some = Wanted(wanted.python, left)
         try:
-            uv(["pip", "compile", *target, *WHEELS_ONLY, "-"], Wanted("", left).requirements())
+            uv(["pip", "compile", *target, *exactly(some), "-"], some.requirements())
             break
         except UvError as error:
             name, why = _refused(error)

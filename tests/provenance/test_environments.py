@@ -160,16 +160,16 @@ def test_each_package_that_cant_be_had_is_named_with_the_reason(index: Path, sta
     assert str(caught.value) == (
         "4 of the 5 packages of the run can't be had: absent==1.0 (not served), alpha==9.0 (this "
         "version is not served), old==1.0 (served without a wheel for this Python and system), "
-        "source==1.0 (served as source only, which is not built here). If you have their wheels, "
-        "UV_FIND_LINKS names the folder. --here runs it in the present environment; `shackdoo "
-        "diff` then tells what differs."
+        "source==1.0 (source only, built only if the same version is here). If you have their "
+        "wheels, UV_FIND_LINKS names the folder. --here runs it in the present environment; "
+        "`shackdoo diff` then tells what differs."
     )
     assert made(state) == []
     assert environments.missing(ask) == [
         "absent==1.0: not served",
         "alpha==9.0: this version is not served",
         "old==1.0: served without a wheel for this Python and system",
-        "source==1.0: served as source only, which is not built here",
+        "source==1.0: source only, built only if the same version is here",
     ]
 
 
@@ -280,20 +280,28 @@ def wait_for(condition: Callable[[], Any]) -> None:
 
 
 def test_what_a_killed_builder_leaves_is_removed_when_its_uv_is_gone(
-    silent_index: None, state: Path, request: pytest.FixtureRequest
+    silent_index: None, state: Path
 ) -> None:
     builder = start(state)
-    wait_for(lambda: list((state / "environments").glob(".*.part/bin/python")))
-    wait_for(lambda: psutil.Process(builder.pid).children())
-    (child,) = psutil.Process(builder.pid).children()
+    installing: list[psutil.Process] = []
+
+    def is_installing() -> bool:
+        children = psutil.Process(builder.pid).children()
+        installing[:] = [each for each in children if "install" in each.cmdline()]
+        return bool(installing)
+
+    wait_for(is_installing)
     os.kill(builder.pid, signal.SIGKILL)
     builder.communicate()
     environments.clear_half_built(state)
     assert len(made(state)) == 1  # uv is at work in it
-    child.kill()
-    wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
-    environments.clear_half_built(state)
-    assert made(state) == []
+    installing[0].kill()
+
+    def is_cleared() -> bool:
+        environments.clear_half_built(state)
+        return made(state) == []
+
+    wait_for(is_cleared)
 
 
 def test_a_half_built_one_does_not_stop_the_next(index: Path, state: Path) -> None:
