@@ -21,6 +21,7 @@ from shackdoo.commands.held_record import HeldRecord
 from shackdoo.commands.joined import JOINED
 from shackdoo.commands.left_reproductions import note_child
 from shackdoo.commands.recorded_data import place_data
+from shackdoo.commands.recorded_image import docker_command, image_for
 from shackdoo.commands.recorded_run import RecordedRun
 from shackdoo.commands.verdict import Verdict, described
 from shackdoo.config.project import ROOT_VARIABLE, STATE_VARIABLE, Project
@@ -68,6 +69,7 @@ class Ready:
         tree: the recorded code.
         python: that has the packages.
         paths: folders that Python finds modules in, besides.
+        image: in which it runs; None for none.
         variables: of the environment that it is computed in.
         request: the command with what names its configuration.
     """
@@ -75,6 +77,7 @@ class Ready:
     tree: Tree
     python: Path
     paths: tuple[Path, ...]
+    image: str | None
     variables: Mapping[str, str]
     request: tuple[str, ...]
 
@@ -104,7 +107,8 @@ class Reproduction:
     def tree(self) -> Tree:
         """Make the recorded code again, in the scratch folder."""
         near = [self.project.root, *self._recorded_root()]
-        tree = make_tree(self.manifest["code"], self.scratch / "tree", near, self.run.file)
+        code, alone = self.manifest["code"], self._in_image
+        tree = make_tree(code, self.scratch / "tree", near, self.run.file, alone)
         (tree.root / "conf").mkdir(exist_ok=True)  # an empty folder is in no commit
         for step in tree.steps:
             self.say(f"code      {step}")
@@ -145,11 +149,22 @@ class Reproduction:
     def python(self, tree: Tree) -> Rebuilt:
         """Return a Python with the recorded packages."""
         environment, state = self.manifest["environment"], self.project.state_dir()
-        if self.wish.here:
-            self.say("packages  those of this environment (--here)")
+        if self.wish.here or self._in_image:
+            self.say(f"packages  those of {'this environment' if self.wish.here else 'the image'}")
             return Rebuilt(Path(sys.executable), False, 0.0)
         self.say(f"packages  {planned(environment, state, _own(tree))}")
         return python_for(environment, state, self.say, _own(tree))
+
+    @property
+    def _in_image(self) -> bool:
+        """Whether the run is made again in the image that it was made in."""
+        return not self.wish.here and self.manifest["environment"]["image"] is not None
+
+    def image(self, tree: Tree) -> str | None:
+        """Return the image of the run, or one with the same packages; None if it was in none."""
+        if not self._in_image:
+            return None
+        return image_for(self.manifest["environment"], tree.root, self.say, _own(tree)).id
 
     def variables(self) -> dict[str, str]:
         """Return the environment of the child: the recorded variables that matter, no others."""
@@ -200,8 +215,8 @@ class Reproduction:
         """
         tree = self.tree()
         self.data(tree)
-        python = self.python(tree)
-        return Ready(tree, python.python, python.paths, self.variables(), self.request())
+        python, image = self.python(tree), self.image(tree)
+        return Ready(tree, python.python, python.paths, image, self.variables(), self.request())
 
     def missing(self) -> list[str]:
         """Say what would be done, and return what can't be had, a text each."""
@@ -222,12 +237,17 @@ class Reproduction:
         return found
 
     def _check_python(self, tree: Tree) -> None:
-        if self.wish.here:
+        if self.wish.here or self._in_image:
+            self._tell_image()
             return
         environment, state = self.manifest["environment"], self.project.state_dir()
         self.say(f"packages  {planned(environment, state, _own(tree))}")
         if troubles := missing(environment, _own(tree)):
             raise IngredientError("; ".join(troubles))
+
+    def _tell_image(self) -> None:
+        if self._in_image:
+            self.say(f"packages  those of the image {self.manifest['environment']['image']}")
 
     # ── the run ──────────────────────────────────────────────────────────────────────────────
 
@@ -265,7 +285,7 @@ class Reproduction:
             STATE_VARIABLE: str(self.project.state_dir()),
             URI_VARIABLE: self.uri,
         }
-        command = [ready.python, "-m", "shackdoo.cli", *ready.request, *OWN_SETTINGS]
+        command = self._command(ready, environment)
         self.say(f"run       {record.uid}")
         with _child(command, ready.tree.root, environment) as child:
             note_child(self.scratch, child.pid)
@@ -273,6 +293,23 @@ class Reproduction:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     return child.wait(POLL_SECONDS)
                 record.ship_when_begun()
+
+    def _command(self, ready: Ready, environment: Mapping[str, str]) -> list[Any]:
+        request = [*ready.request, *OWN_SETTINGS]
+        if ready.image is None:
+            return [ready.python, "-m", "shackdoo.cli", *request]
+        data = self.project.root / "data"
+        data.mkdir(exist_ok=True)
+        return docker_command(
+            ready.image,
+            ready.tree.root,
+            self.project.state_dir(),
+            self.uri,
+            request,
+            environment,
+            gpus=bool(self.manifest["machine"]["gpus"]),
+            mounts=[data, self.scratch],
+        )
 
     def _explain(self, code: int) -> None:
         """Raise what the end of the child means."""

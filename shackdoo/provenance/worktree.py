@@ -68,7 +68,9 @@ class Tree:
     steps: tuple[str, ...]
 
 
-def make_tree(code: Mapping[str, Any], into: Path, near: Iterable[Path], file: File) -> Tree:
+def make_tree(
+    code: Mapping[str, Any], into: Path, near: Iterable[Path], file: File, alone: bool = False
+) -> Tree:
     """Make the tree of a run.
 
     Args:
@@ -76,6 +78,7 @@ def make_tree(code: Mapping[str, Any], into: Path, near: Iterable[Path], file: F
         into: the folder; it is made.
         near: projects on this machine whose repositories may have the commit.
         file: gives the files of the record.
+        alone: the tree has all that git needs in itself, and borrows from no other repository.
 
     Raises:
         RequestError: if what is recorded is none that is followed.
@@ -88,6 +91,8 @@ def make_tree(code: Mapping[str, Any], into: Path, near: Iterable[Path], file: F
         return Tree(into, into, tuple(steps))
     _check_commit(commit)
     steps.append(_check_out(commit, code.get("remote"), into, near))
+    if alone:
+        _stand_alone(commit, into)
     steps += _submodules(code, into, near, file)
     steps += _changes(code, into, file)
     root = into / inside(str(prefix)) if str(prefix) != "." else into
@@ -158,6 +163,13 @@ def _borrow(commit: str, into: Path, near: Iterable[Path]) -> str | None:
             return str(project)
     alternates.unlink(missing_ok=True)
     return None
+
+
+def _stand_alone(commit: str, into: Path) -> None:
+    """Copy what the tree has borrowed; of its history it needs the commit alone."""
+    (into / ".git" / "shallow").write_text(f"{commit}\n", encoding="utf-8")
+    _git(into, "repack", "-a", "-d", "--quiet")
+    (into / ".git" / "objects" / "info" / "alternates").unlink(missing_ok=True)
 
 
 def _fetch(commit: str, address: str | None, into: Path) -> str:

@@ -130,6 +130,16 @@ def test_uncommitted_changes_come_whole(
     assert git_diff(tree.root) == diff
 
 
+def test_a_tree_can_stand_alone(tmp_path: Path, repo: Path) -> None:
+    (repo / "net.py").write_text("width = 2\n")
+    git(repo, "commit", "--quiet", "--all", "--message=two")
+    commit = git(repo, "rev-parse", "HEAD")
+    tree = make_tree({"commit": commit}, tmp_path / "made", [repo], lambda name: None, alone=True)
+    repo.rename(tmp_path / "gone")
+    assert git(tree.root, "rev-parse", "HEAD") == commit
+    assert git(tree.root, "status", "--porcelain") == ""
+
+
 def test_a_submodule_with_changes_of_its_own(
     tmp_path: Path, repo: Path, record: Path, made: Callable[..., Tree]
 ) -> None:
