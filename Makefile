@@ -110,6 +110,8 @@ bench: $(STAMP)  ## measure what the README claims, against peers (long; wants a
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/data_size.py
 	$(BIN)/python benchmarks/manifest_cost.py
+	$(BIN)/python benchmarks/reproduce_cost.py
+	$(BIN)/python benchmarks/manifest_cost.py
 
 lock: | $(BIN)/uv  ## remake the lock files from pyproject.toml (ARGS=--upgrade for newest versions)
 	$(COMPILE) -o requirements.lock
