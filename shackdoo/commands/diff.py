@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
         _print(comparison, options)
         if comparison.differs:
             return DIFFERS
-        if not comparison.is_whole:
+        if comparison.unknown:
             raise IngredientError(_not_whole(comparison))
     return SAME
 
@@ -87,10 +87,7 @@ def _printable(line: str) -> str:
 
 def _not_whole(comparison: Comparison) -> str:
     names = " and ".join(run.name for run in comparison.runs)
-    missing = list(comparison.unknown)
-    if not comparison.has_results:
-        missing.append("results that both have")
     return (
-        f"The runs {names} can't be compared whole: nothing is known to differ, but there is no "
-        f"record of {', '.join(missing)}. A run that finishes records everything."
+        f"The runs {names} can't be compared whole: nothing is known to differ, but these are not "
+        f"on record: {', '.join(comparison.unknown)}. A run that finishes records everything."
     )

@@ -21,7 +21,7 @@ def as_object(comparison: Comparison) -> dict[str, Any]:
         "first": _run(first),
         "second": _run(second),
         "differs": comparison.differs,
-        "whole": comparison.is_whole,
+        "whole": not comparison.unknown,
         "differences": [
             {
                 "ingredient": each.ingredient,
@@ -67,7 +67,7 @@ def _effect(comparison: Comparison) -> dict[str, Any]:
     effect, parting = comparison.effect, comparison.effect.parting
     return {
         "compared": comparison.has_results,
-        "identical": effect.identical,
+        "differs": comparison.results_differ,
         "same_weights": effect.same_weights,
         "same_predictions": effect.same_predictions,
         "differing_arrays": list(effect.arrays),

@@ -96,13 +96,19 @@ def _effect(comparison: Comparison) -> Iterator[str]:
     if not comparison.has_results:
         yield "Results: nothing that both runs have computed is on record"
         return
-    yield "Results: identical" if effect.identical else "Results"
+    yield _verdict(comparison)
     first, second = (run.outcome for run in comparison.runs)
     yield from _bits(effect, len({*first.arrays, *second.arrays}))
     yield from _curves(comparison)
     yield from _metrics(effect)
-    if not effect.identical and not comparison.differences:
+    if comparison.results_differ and not comparison.differences:
         yield f"  {_unexplained(comparison)}"
+
+
+def _verdict(comparison: Comparison) -> str:
+    if comparison.results_differ:
+        return "Results"
+    return f"Results: {'the same as far as both have them' if comparison.unknown else 'identical'}"
 
 
 def _unexplained(comparison: Comparison) -> str:

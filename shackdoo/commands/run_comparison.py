@@ -12,10 +12,11 @@ from shackdoo.commands.recorded_run import RecordedRun
 from shackdoo.config.project import Project
 from shackdoo.errors import RequestError
 from shackdoo.provenance.compare import Difference, all_differences, is_inference, unknown_parts
-from shackdoo.provenance.outcome import Effect, effect
+from shackdoo.provenance.outcome import Effect, effect, same_number
 from shackdoo.provenance.ranking import ranked
 from shackdoo.tracking.listing import KIND
 
+FINISHED = "FINISHED"
 WEIGHTS = "shackdoo.weights_sha256"  # tag
 
 
@@ -26,7 +27,7 @@ class Comparison:
     Attributes:
         runs: the two.
         differences: the likeliest cause first.
-        unknown: what can't be compared, since a manifest does not tell it.
+        unknown: what can't be compared, since it is not on record of one of them.
         code: how their code differs.
         effect: how their results differ.
         notes: what else counts, in sentences.
@@ -46,14 +47,17 @@ class Comparison:
         return known or self.effect.compared > 0
 
     @property
-    def differs(self) -> bool:
-        """Whether an ingredient or a result is known to differ."""
-        return bool(self.differences) or (self.has_results and not self.effect.identical)
+    def results_differ(self) -> bool:
+        """Whether something that both runs have computed is not the same to the last bit."""
+        pairs = self.effect.metrics.values()
+        others = any(None not in pair and not same_number(*pair) for pair in pairs)
+        bits = (self.effect.same_weights, self.effect.same_predictions)
+        return others or self.effect.parting is not None or False in bits
 
     @property
-    def is_whole(self) -> bool:
-        """Whether everything could be compared."""
-        return self.has_results and not self.unknown
+    def differs(self) -> bool:
+        """Whether an ingredient or a result is known to differ."""
+        return bool(self.differences) or self.results_differ
 
 
 def compared(
@@ -77,7 +81,7 @@ def compared(
     return Comparison(
         runs,
         tuple(found),
-        tuple(f"{part} of {run.name}" for run in runs for part in unknown_parts(run.manifest)),
+        tuple(f"{part} of {run.name}" for run in runs for part in _unknown(run)),
         code_diff(runs, modules, project, scratch),
         effect(first.outcome, second.outcome),
         tuple(note for run in runs for note in _notes(run)),
@@ -100,6 +104,13 @@ def _manifest(run: RecordedRun) -> Mapping[str, Any]:
     if weights is None or not is_inference(run.manifest):
         return run.manifest
     return {**run.manifest, "trained_run": weights}
+
+
+def _unknown(run: RecordedRun) -> list[str]:
+    """Return what is not on record of a run; one that has not finished may lack its results."""
+    outcome = run.outcome
+    ended = run.run.status == FINISHED or outcome.weights or outcome.predictions
+    return [*unknown_parts(run.manifest), *([] if ended else ["results"])]
 
 
 def _notes(run: RecordedRun) -> list[str]:

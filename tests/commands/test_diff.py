@@ -21,7 +21,9 @@ from shackdoo.tracking.listing import list_local
 from shackdoo.tracking.shipping import wait_shipped
 from shackdoo.tracking.state import local_runs
 
-BASE = """from shackdoo.tasks.mnist import Mnist_A
+BASE = """import os
+
+from shackdoo.tasks.mnist import Mnist_A
 
 BIAS = 0.0
 
@@ -30,6 +32,8 @@ class Base(Mnist_A):
     '''A parent of the task.'''
 
     def build_model(self):
+        if "OWN_FAULT" in os.environ:
+            raise RuntimeError("out of luck")
         model = super().build_model()
         model.weights[-1].assign_add(model.weights[-1] * 0 + BIAS)
         return model
@@ -84,9 +88,9 @@ class Bench:
             env={**os.environ, **own, **environment},
         )
 
-    def train(self, name: str, *request: str) -> None:
-        done = self.shackdoo("train", "task=Digits", *request)
-        assert done.returncode == 0, done.stderr
+    def train(self, name: str, *request: str, code: int = 0, **environment: str) -> None:
+        done = self.shackdoo("train", "task=Digits", *request, **environment)
+        assert done.returncode == code, done.stderr
         self.runs[name] = local_runs(self.state)[0].uid
 
     def diff(self, first: str, second: str, *options: str, code: int, **environment: str) -> str:
@@ -132,6 +136,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     made.git("commit", "-m", "all")
     made.train("first", *SHORT)
     made.train("again", *SHORT)
+    made.train("failed", *SHORT, code=1, OWN_FAULT="1")
     made.train("seed", *SHORT, "seed=7")
     (made.project / "own" / "base.py").write_text(BASE.replace("BIAS = 0.0", "BIAS = 0.25"))
     made.train("parent", *SHORT, "tracking.wait=60")
@@ -196,15 +201,19 @@ def test_a_commit_of_what_the_task_imports(bench: Bench) -> None:
 
 
 def test_a_commit_of_what_no_run_is_made_of(bench: Bench) -> None:
-    told = bench.shackdoo("diff", bench.runs["fetched"], bench.runs["readme"])
-    assert told.returncode == 3
-    assert "of other files differ project/README (--full-code shows them)" in told.stdout
-    assert (
-        "can't be compared whole: nothing is known to differ, but there is no record of results"
-        in (" ".join(told.stderr.split()))
-    )
+    told = bench.diff("fetched", "readme", code=0)
+    assert "of other files differ project/README (--full-code shows them)" in told
     whole = bench.diff("first", "helper", "--full-code", code=1)
     assert "+++ b/project/README" in whole and "+HELP = 2" in whole
+
+
+def test_a_run_that_failed(bench: Bench) -> None:
+    """Nothing of what it is made of differs, and nobody can tell what would have come out."""
+    told = " ".join(bench.diff("first", "failed", code=3).split())
+    name = f"{bench.runs['failed'][:8]} (Digits-{bench.runs['failed'][:8]})"
+    assert f"nothing is known to differ, but these are not on record: results of {name}." in told
+    found = json.loads(bench.diff("failed", "seed", "--json", code=1))
+    assert (found["unknown"], found["whole"]) == ([f"results of {name}"], False)
 
 
 def test_the_store_alone_tells_the_same(bench: Bench, tmp_path: Path) -> None:
