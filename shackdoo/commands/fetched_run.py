@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,29 +75,29 @@ def _download(run: ListedRun, scratch: Path) -> _Found:
     return _Found(json.loads(manifest.read_text(encoding="utf-8")), checkpoint)
 
 
-def _overrides(run: ListedRun, manifest: Mapping[str, Any]) -> list[str]:
-    overrides: list[str] = manifest["overrides"]
-    hidden = [each.partition("=")[0] for each in overrides if HIDDEN in each]
-    if hidden:
-        raise RequestError(
-            f"The run {run.uid[:8]} was asked for with secrets, which the store does not have: "
-            f"{', '.join(hidden)}. It can only be resumed on its own machine."
-        )
-    return overrides
-
-
 def _request(run: ListedRun, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return how the run is asked for again.
 
     One that had the configuration of another run goes by its own: the other may be nowhere.
     """
     if "same_as" not in manifest:
-        return {"overrides": _overrides(run, manifest)}
+        overrides: list[str] = manifest["overrides"]
+        _refuse_hidden(run, [each.partition("=")[0] for each in overrides if HIDDEN in each])
+        return {"overrides": overrides}
     from shackdoo.commands.same_as import recorded_base
 
     name, uid = f"the configuration of the run {run.uid[:8]}", manifest["same_as"]["run"]
     base = recorded_base(name, uid, manifest["config"], manifest["redacted"], {})
+    _refuse_hidden(run, sorted(".".join(key) for key in base.hidden))
     return {"overrides": [], "same_as": base.to_json()}
+
+
+def _refuse_hidden(run: ListedRun, hidden: Sequence[str]) -> None:
+    if hidden:
+        raise RequestError(
+            f"The run {run.uid[:8]} was asked for with secrets, which the store does not have: "
+            f"{', '.join(hidden)}. It can only be resumed on its own machine."
+        )
 
 
 def _header(run: ListedRun, project: Project) -> Header:
