@@ -16,6 +16,7 @@ from shackdoo.commands.stopped import CHECKPOINTS, MANIFEST, REQUEST
 from shackdoo.config.project import Project
 from shackdoo.errors import RequestError, StoreError
 from shackdoo.provenance.capture import write_manifest
+from shackdoo.provenance.manifest import read
 from shackdoo.provenance.secrets import HIDDEN
 from shackdoo.tracking.journal import JOURNAL, Header, JournalTracker
 from shackdoo.tracking.listing import ListedRun
@@ -72,7 +73,8 @@ def _download(run: ListedRun, scratch: Path) -> _Found:
             f"The run {run.uid[:8]} is one of another machine, and the store has no checkpoint of "
             f"it. Resume it there, or start anew; checkpoint.ship=60 sends one each minute."
         ) from None
-    return _Found(json.loads(manifest.read_text(encoding="utf-8")), checkpoint)
+    name = f"The {MANIFEST} of the run {run.uid[:8]}"
+    return _Found(read(manifest.read_bytes(), name), checkpoint)
 
 
 def _request(run: ListedRun, manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -73,15 +73,7 @@ class Capture:
             "config": redactor.value(config),
             "redacted": redactor.hidden_keys(config),
             "config_digest": config_digest,
-            "code": {
-                **_state(self.root, tree),
-                "untracked_kept": {},
-                "untracked_left_out": {},
-                "snapshot_sha256": None,
-                "sources": _sources(unfiled(code.sources), redactor),
-                "classes": source_digests(code.sources),
-                "modules": digests,
-            },
+            "code": {**_state(self.root, tree), **_files(code, redactor), "modules": digests},
             "data": {name: dict(entry) for name, entry in data.items()},
             "environment": software,
             "machine": machine.describe(self._gpus.answer()),
@@ -99,9 +91,17 @@ def _state(root: Path, tree: Repository) -> dict[str, Any]:
     return state
 
 
-def _sources(sources: Mapping[str, str], redactor: Redactor) -> dict[str, str]:
+def _files(code: Collected, redactor: Redactor) -> dict[str, Any]:
+    """Return what is known of the task's files; nothing of them is kept yet."""
     # Without the secrets that are known; to hide every `token = …` would leave no source.
-    return {name: redactor.known(text) for name, text in sources.items()}
+    sources = {name: redactor.known(text) for name, text in unfiled(code.sources).items()}
+    return {
+        "untracked_kept": {},
+        "untracked_left_out": {},
+        "snapshot_sha256": None,
+        "sources": sources,
+        "classes": source_digests(code.sources),
+    }
 
 
 def manifest_bytes(manifest: Mapping[str, Any]) -> bytes:
