@@ -24,8 +24,10 @@ from shackdoo.errors import IngredientError
 from shackdoo.provenance.environment import installed_packages
 from shackdoo.provenance.packages import Wanted, editable_folders, shortened, told
 from shackdoo.provenance.uv import WAY_OUT, UvError, cant_be_had, exactly, unserved, uv
+from shackdoo.provenance.wheel_files import altered
 
 ENVIRONMENTS = "environments"
+WHOLE = "whole"  # a file in an environment, as old as its files at most
 Say = Callable[[str], None]
 
 
@@ -197,19 +199,35 @@ def _build(part: Path, wanted: Wanted, lock: int) -> None:
         )
     except UvError as error:
         raise _no_python(wanted, error) from None
-    compiled = ["--compile-bytecode"] if os.environ.get("PYTHONDONTWRITEBYTECODE") else []
-    # Copies: a file that is edited in another environment would change in this one, too.
-    target = ["--python", str(_python(part)), "--link-mode", "copy", *exactly(wanted), *compiled]
-    try:
-        uv(["pip", "install", "--quiet", *target, "-r", "-"], wanted.requirements(), [lock])
-    except UvError as error:
-        raise cant_be_had(wanted, error) from None
+    _install(part, wanted, [], lock)
+    # uv links to the files of its cache, so what was edited in another environment is here, too.
+    if spoilt := altered(_sites(part)):
+        _install(part, wanted, ["--no-cache", *_each("--reinstall-package", spoilt)], lock)
+    if spoilt := altered(_sites(part)):
+        raise IngredientError(
+            f"{shortened(spoilt)} of the environment that was built is not as it was made: its "
+            f"files have other digests than it tells. {WAY_OUT}"
+        )
     if other := wanted.differing(_installed(part)):
         instead = shortened(f"{name} {now} for {was}" for name, (was, now) in other.items())
         raise IngredientError(
             f"The environment that was built is not the recorded one: {instead}. Settings of "
             f"uv on this machine, as UV_OVERRIDE or UV_CONSTRAINT, may be why. {WAY_OUT}"
         )
+    (part / WHOLE).touch()
+
+
+def _install(part: Path, wanted: Wanted, options: list[str], lock: int) -> None:
+    compiled = ["--compile-bytecode"] if os.environ.get("PYTHONDONTWRITEBYTECODE") else []
+    target = ["--python", str(_python(part)), *exactly(wanted), *compiled, *options]
+    try:
+        uv(["pip", "install", "--quiet", *target, "-r", "-"], wanted.requirements(), [lock])
+    except UvError as error:
+        raise cant_be_had(wanted, error) from None
+
+
+def _each(option: str, values: list[str]) -> list[str]:
+    return [word for value in values for word in (option, value)]
 
 
 def _request(wanted: Wanted) -> str:
@@ -237,13 +255,20 @@ def _python(folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
+def _sites(folder: Path) -> list[Path]:
+    return list(folder.glob("lib/python*/site-packages"))
+
+
 def _installed(folder: Path) -> dict[str, str]:
-    return installed_packages([str(site) for site in folder.glob("lib/python*/site-packages")])
+    return installed_packages([str(site) for site in _sites(folder)])
 
 
 def _is_sound(folder: Path, wanted: Wanted) -> bool:
-    """Return whether an environment is there, has the packages, and its Python starts."""
-    if not folder.is_dir() or wanted.differing(_installed(folder)):
+    """Return whether an environment is there, has the packages as they were, and starts."""
+    whole = folder / WHOLE
+    if not whole.is_file() or wanted.differing(_installed(folder)):
+        return False
+    if altered(_sites(folder), since=whole.stat().st_mtime):
         return False
     ask = "import platform; print(platform.python_version())"
     with contextlib.suppress(OSError):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -90,17 +93,21 @@ def test_only_what_concerns_a_run_is_passed_on_and_no_value_is_on_the_command_li
     assert after(command(tree, None, gpus=True), "--gpus") == ["all"]
 
 
-def test_without_an_engine_the_image_is_named(
-    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
-    with pytest.raises(IngredientError) as caught:
-        image_for(RECORDED, tree, silent)
-    assert str(caught.value) == (
+def test_without_an_engine_the_image_is_named(tree: Path, tmp_path: Path) -> None:
+    # A fresh process: Docker's SDK leaves its socket to the collector of garbage.
+    code = (
+        "from pathlib import Path; from shackdoo.commands.recorded_image import image_for\n"
+        "from shackdoo.errors import IngredientError\n"
+        f"try: image_for({RECORDED!r}, Path({str(tree)!r}), print)\n"
+        "except IngredientError as error: print(error)\n"
+    )
+    environment = {**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/no.sock"}
+    said = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment)
+    assert said == (
         "The run was computed in the Docker image aaaaaaaaaaaa: no engine is running here: its "
         "socket is not there. Start Docker, or install it: "
         "https://docs.docker.com/engine/install/. --here runs it in the present environment; "
-        "`shackdoo diff` then tells what differs."
+        "`shackdoo diff` then tells what differs.\n"
     )
 
 

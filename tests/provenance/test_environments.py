@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import platform
 import signal
@@ -43,12 +45,14 @@ def put_wheel(index: Path, name: str, version: str, tag: str = "py3-none-any") -
     folder.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(folder / f"{stem}-{tag}.whl", "w") as wheel:
         about = f"{stem}.dist-info"
-        wheel.writestr(f"{name}.py", f"VERSION = '{version}'\n")
+        code = f"VERSION = '{version}'\n"
+        digest = base64.urlsafe_b64encode(hashlib.sha256(code.encode()).digest()).rstrip(b"=")
+        wheel.writestr(f"{name}.py", code)
         wheel.writestr(
             f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
         )
         wheel.writestr(f"{about}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n")
-        wheel.writestr(f"{about}/RECORD", "")
+        wheel.writestr(f"{about}/RECORD", f"{name}.py,sha256={digest.decode()},{len(code)}\n")
     list_files(folder)
 
 
@@ -139,9 +143,15 @@ def test_an_environment_is_built_once(index: Path, state: Path) -> None:
 def test_an_environment_that_was_changed_since_is_built_anew(index: Path, state: Path) -> None:
     ask = recorded(alpha="1.0")
     python = environments.python_for(ask, state, lambda _: None).python
-    (about,) = python.parents[1].glob("lib/python*/site-packages/alpha-1.0.dist-info")
-    (about / "METADATA").write_text("Name: alpha\nVersion: 1.1\n")
+    (site,) = python.parents[1].glob("lib/python*/site-packages")
+    about = site / "alpha-1.0.dist-info"
+    about.rename(site / "alpha-1.1.dist-info")
+    (site / "alpha-1.1.dist-info" / "METADATA").unlink()
     assert environments.python_for(ask, state, lambda _: None).built
+    # In place, so it is another in uv's cache as well.
+    (site / "alpha.py").write_text("VERSION = 'edited'\n")
+    assert environments.python_for(ask, state, lambda _: None).built
+    assert version_in(python, "alpha") == "1.0"
     python.unlink()
     python.symlink_to(state / "gone")
     assert environments.python_for(ask, state, lambda _: None).built
