@@ -61,14 +61,14 @@ def start_tensorflow(cache: Path, seed: int) -> tuple[Any, Any]:
 def build(keras: Any, parameters: dict[str, Any]) -> Any:
     """Return the network: uint8 images ``(batch, 28, 28)`` to logits ``(batch, 10)``."""
     layers = keras.layers
-    learned = parameters["stem"] == "learned"
+    filters = parameters["stem_filters"]
+    size, stride = parameters["stem_size"], parameters["stem_stride"]
 
-    def normalized(x: Any, center: bool = True) -> Any:
+    def normalized(x: Any) -> Any:
         momentum = parameters["batch_norm_momentum"]
-        norm = layers.BatchNormalization(
-            momentum=momentum, epsilon=1e-5, center=center, scale=False
+        return layers.ReLU()(
+            layers.BatchNormalization(momentum=momentum, epsilon=1e-5, scale=False)(x)
         )
-        return layers.ReLU()(norm(x))
 
     def convolution(filters: int, size: int, strides: int, trainable: bool = True) -> Any:
         rule = {"use_bias": False, "kernel_initializer": "he_normal", "trainable": trainable}
@@ -77,24 +77,28 @@ def build(keras: Any, parameters: dict[str, Any]) -> Any:
     images = keras.Input((28, 28), dtype="uint8")
     x = layers.Cropping2D(2)(layers.Reshape((28, 28, 1))(images))
     x = layers.Rescaling(1 / 78.6, offset=-33.3 / 78.6)(x)
-    stem = convolution(parameters["stem_filters"], 5, 2, learned)
-    x = stem(x)
-    if not learned:
-        stem.kernel.assign(cosine_waves(parameters["stem_filters"] // 2))
-    x = convolution(parameters["body_filters"], 3, 1)(normalized(x, learned))
+    if parameters["stem"] == "learned":
+        x = normalized(convolution(filters, size, stride)(x))
+    else:
+        stem = convolution(filters // 2, size, stride, trainable=False)
+        x = stem(x)
+        stem.kernel.assign(cosine_waves(filters // 2, size))
+        x = layers.ReLU()(layers.Concatenate()([x, -x]))
+    x = convolution(parameters["body_filters"], parameters["body_size"], 1)(x)
     x = layers.Maximum()([x[:, row::2, column::2] for row in (0, 1) for column in (0, 1)])
     x = layers.Dense(parameters["dense_units"], use_bias=False)(layers.Flatten()(normalized(x)))
     x = layers.Dropout(parameters["dropout"])(normalized(x))
     return keras.Model(images, layers.Dense(10)(x))
 
 
-def cosine_waves(count: int) -> Any:
-    """Return the slowest waves of 5 by 5 pixels and their negatives, ``(5, 5, 1, 2 * count)``."""
-    basis = np.cos(np.pi * np.outer(2 * np.arange(5) + 1, np.arange(5)) / 10)
+def cosine_waves(count: int, size: int) -> Any:
+    """Return the slowest waves, the faster the louder: ``(size, size, 1, count)``."""
+    frequencies = np.arange(size)
+    basis = np.cos(np.pi * np.outer(2 * frequencies + 1, frequencies) / (2 * size))
     basis /= np.linalg.norm(basis, axis=0)
-    pairs = sorted(np.ndindex(5, 5), key=lambda pair: (pair[0] ** 2 + pair[1] ** 2, pair))
-    waves = [np.outer(basis[:, row], basis[:, column]) for row, column in pairs[:count]]
-    return np.stack([*waves, *(-wave for wave in waves)], axis=-1)[:, :, None]
+    pairs = sorted(np.ndindex(size, size), key=lambda pair: (pair[0] ** 2 + pair[1] ** 2, pair))
+    waves = [(1 + np.hypot(i, j)) * np.outer(basis[:, i], basis[:, j]) for i, j in pairs[:count]]
+    return np.stack(waves, axis=-1)[:, :, None]
 
 
 def triangle(keras: Any, peak: float, shape: dict[str, float], total: int) -> Any:

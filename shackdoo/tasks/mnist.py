@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
 CLASSES = 10
 PIXEL_MEAN, PIXEL_DEVIATION = 33.3, 78.6  # of the training images, in grey levels 0 to 255
+SIZE = 28  # pixels of an image each way
 MARGIN = 2  # pixels cut off on each side: the digits lie in the middle 24 by 24
-STEM_SIZE = 5  # pixels the first convolution sees each way
-WAVES_AT_MOST = 2 * STEM_SIZE**2  # a complete basis, each wave with both signs
 
 
 class Mnist_A(Task):
@@ -30,7 +29,10 @@ class Mnist_A(Task):
 
         stem: Literal["learned", "cosine"]
         stem_filters: PositiveInt
+        stem_size: PositiveInt
+        stem_stride: PositiveInt
         body_filters: PositiveInt
+        body_size: PositiveInt
         dense_units: PositiveInt
         dropout: float = Field(ge=0, lt=1)
         batch_norm_momentum: float = Field(gt=0, lt=1)
@@ -44,13 +46,35 @@ class Mnist_A(Task):
     def check(self) -> None:
         """Raise a TaskError if the parameters can't go with the data or with one another."""
         super().check()
+        self.check_waves()
+        self.check_places()
+
+    def check_waves(self) -> None:
+        """Raise a TaskError if there are no such waves as ``stem=cosine`` asks for."""
         filters = self.parameters.stem_filters
-        if self.parameters.stem == "cosine" and (filters % 2 or filters > WAVES_AT_MOST):
+        at_most = 2 * self.parameters.stem_size**2  # a complete basis, each wave with both signs
+        if self.parameters.stem == "cosine" and (filters % 2 or filters > at_most):
             raise TaskError(
                 f"task.parameters.stem_filters is {filters}, but stem=cosine takes an even number "
-                f"of at most {WAVES_AT_MOST}, as waves come in pairs. Choose such a one, or set "
+                f"of at most {at_most}, as waves come in pairs. Choose such a one, or set "
                 f"task.parameters.stem=learned.",
                 key="task.parameters.stem_filters",
+            )
+
+    def check_places(self) -> None:
+        """Raise a TaskError if what the convolutions leave of an image can't be halved."""
+        parameters = self.parameters
+        pixels = SIZE - 2 * MARGIN
+        stem_places = (pixels - parameters.stem_size) // parameters.stem_stride + 1
+        places = max(0, stem_places - parameters.body_size + 1)
+        if not places or places % 2:
+            raise TaskError(
+                f"task.parameters.stem_size={parameters.stem_size}, "
+                f"stem_stride={parameters.stem_stride} and body_size={parameters.body_size} leave "
+                f"{places} places each way of an image's {pixels} pixels; they are halved, so it "
+                f"must be an even number, at least 2. Choose others, such as 5, 2 and 3, or 6, 3 "
+                f"and 2.",
+                key="task.parameters.body_size",
             )
 
     def refusals(self, inputs: Any) -> Mapping[int, str]:
@@ -71,8 +95,8 @@ class Mnist_A(Task):
         import keras
         from keras import layers
 
-        images = keras.Input((28, 28), dtype="uint8", name="image")
-        x = layers.Reshape((28, 28, 1))(images)
+        images = keras.Input((SIZE, SIZE), dtype="uint8", name="image")
+        x = layers.Reshape((SIZE, SIZE, 1))(images)
         x = layers.Cropping2D(MARGIN)(x)
         x = layers.Rescaling(1 / PIXEL_DEVIATION, offset=-PIXEL_MEAN / PIXEL_DEVIATION)(x)
         x = self.stem(x)
@@ -84,34 +108,37 @@ class Mnist_A(Task):
         return keras.Model(images, layers.Dense(CLASSES, name="logits")(x))
 
     def stem(self, x: Any) -> Any:
-        """Return ``x`` after the first convolution, which takes every second pixel.
+        """Return ``x`` after the first convolution, of every second or third pixel.
 
         Nothing is learned up to here with ``stem=cosine``, so training needs no gradient of the
-        pictures that come out, which is a third of the work of the convolution behind it.
+        pictures that come out, which is a third of the work of the convolution behind it. Each
+        wave comes with both its signs, as a ReLU lets one through, and is computed once: W. Shang
+        et al., "Understanding and Improving Convolutional Neural Networks via Concatenated
+        Rectified Linear Units", arXiv:1603.05201.
         """
-        learned = self.parameters.stem == "learned"
-        layer = convolution(self.parameters.stem_filters, STEM_SIZE, strides=2, trainable=learned)
+        from keras import layers
+
+        filters = self.parameters.stem_filters
+        size, stride = self.parameters.stem_size, self.parameters.stem_stride
+        if self.parameters.stem == "learned":
+            return self.normalized(convolution(filters, size, stride)(x))
+        layer = convolution(filters // 2, size, stride, trainable=False)
         x = layer(x)
-        if not learned:
-            waves = cosine_waves(self.parameters.stem_filters // 2, STEM_SIZE)
-            layer.kernel.assign(waves[:, :, None])
-        return self.normalized(x, shifted=learned)
+        layer.kernel.assign(cosine_waves(filters // 2, size)[:, :, None])
+        return layers.ReLU()(layers.Concatenate()([x, -x]))
 
     def body(self, x: Any) -> Any:
         """Return ``x`` after the second convolution, at half the height and width.
 
         The maximum comes before the normalization: that leaves it a quarter of the work.
         """
-        return self.normalized(pool_by_slices(convolution(self.parameters.body_filters, 3)(x)))
+        layer = convolution(self.parameters.body_filters, self.parameters.body_size)
+        return self.normalized(pool_by_slices(layer(x)))
 
-    def normalized(self, x: Any, shifted: bool = True) -> Any:
+    def normalized(self, x: Any) -> Any:
         """Return ``x`` after batch normalization and ReLU.
 
         There is no learned scale: the layer that follows has one for each input.
-
-        Args:
-            x: any tensor; its last axis is that of the channels.
-            shifted: learn where the ReLU of each channel begins.
         """
         from keras import layers
 
@@ -119,7 +146,6 @@ class Mnist_A(Task):
         x = layers.BatchNormalization(
             momentum=self.parameters.batch_norm_momentum,
             epsilon=1e-5,
-            center=shifted,
             scale=False,
             synchronized=mirrored,
         )(x)
@@ -167,19 +193,18 @@ def convolution(filters: int, size: int, strides: int = 1, trainable: bool = Tru
 
 
 def cosine_waves(count: int, size: int) -> np.ndarray[Any, Any]:
-    """Return the slowest waves of the two-dimensional cosine transform, and their negatives.
+    """Return the slowest waves of the two-dimensional cosine transform, the faster the louder.
 
     They stand in for a first layer that is learned: M. Ulicny et al., "Harmonic Convolutional
-    Networks based on Discrete Cosine Transform", arXiv:2001.06570. Both signs, as a ReLU lets
-    one through: W. Shang et al., "Understanding and Improving Convolutional Neural Networks via
-    Concatenated Rectified Linear Units", arXiv:1603.05201.
+    Networks based on Discrete Cosine Transform", arXiv:2001.06570. A wave's length is one more
+    than its frequency: pictures hold less of the fast ones, and so all come out about alike.
 
     Args:
         count: waves, at most ``size**2``.
         size: pixels each way.
 
     Returns:
-        Orthonormal waves, then the same times -1: float32 ``(size, size, 2 * count)``.
+        Orthogonal waves, float32 ``(size, size, count)``.
     """
     frequencies = np.arange(size)
     basis = np.cos(np.pi * np.outer(2 * np.arange(size) + 1, frequencies) / (2 * size))
@@ -188,8 +213,11 @@ def cosine_waves(count: int, size: int) -> np.ndarray[Any, Any]:
         ((row, column) for row in frequencies for column in frequencies),
         key=lambda pair: (pair[0] ** 2 + pair[1] ** 2, pair),
     )
-    waves = [np.outer(basis[:, row], basis[:, column]) for row, column in pairs[:count]]
-    return np.stack([*waves, *(-wave for wave in waves)], axis=-1).astype("float32")
+    waves = [
+        (1 + np.hypot(row, column)) * np.outer(basis[:, row], basis[:, column])
+        for row, column in pairs[:count]
+    ]
+    return np.stack(waves, axis=-1).astype("float32")
 
 
 def pool_by_slices(x: Any) -> Any:

@@ -89,8 +89,10 @@ class Programs:
     def _build(self, xla: bool) -> None:
         self.xla = xla
         # A new shape (a last batch that is not full) is a new program, never a slower general one.
-        self._train_step = tf.function(self._one_step, jit_compile=xla, reduce_retracing=False)
-        self._evaluate = tf.function(self._one_evaluation, jit_compile=xla, reduce_retracing=False)
+        # As fit does, Python is run as it stands (no autograph): converting it takes longer.
+        compiled = {"jit_compile": xla, "reduce_retracing": False, "autograph": False}
+        self._train_step = tf.function(self._one_step, **compiled)
+        self._evaluate = tf.function(self._one_evaluation, **compiled)
         self._train = tf.function(self._many_steps, autograph=False)
 
     def _build_state(self, batches: Any) -> None:

@@ -50,10 +50,13 @@ def changes(*overrides: str) -> dict[str, tuple[Any, Any, bool]]:
 def test_a_task_differs_by_its_yaml() -> None:
     assert answer(asked("task=Mnist_B"))["parent"] == "Mnist_A"
     assert changes("task=Mnist_B") == {
-        "task.parameters.batch_size": ([128], [96], False),
         "task.parameters.stem": (["learned"], ["cosine"], False),
         "task.parameters.stem_filters": ([16], [24], False),
-        "optimizer.learning_rate": ([0.004], [0.015], False),
+        "task.parameters.stem_size": ([5], [6], False),
+        "task.parameters.stem_stride": ([2], [3], False),
+        "task.parameters.body_filters": ([32], [64], False),
+        "task.parameters.body_size": ([3], [2], False),
+        "optimizer.learning_rate": ([0.004], [0.02], False),
     }
 
 

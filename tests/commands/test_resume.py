@@ -158,7 +158,7 @@ def test_what_has_changed_is_told_and_nothing_is_touched(
         f"error: The run {run.uid[:8]} can't be resumed to the same bits, since what it is made "
         f"of has changed:\n"
         f"  code: digits.py has changed\n"
-        f"  config: optimizer.learning_rate was 0.015, is 0.002\n"
+        f"  config: optimizer.learning_rate was 0.02, is 0.002\n"
         f"Put it back as it was, or start anew: shackdoo train. `shackdoo resume {run.uid[:8]} "
         f"--force` goes on all the same, and the run is marked.\n"
     )
@@ -167,7 +167,7 @@ def test_what_has_changed_is_told_and_nothing_is_touched(
     assert done.returncode == 0, done.stderr
     tags = read_recorded(run.journal).tags
     assert tags["shackdoo.resumed_with_changes"] == (
-        "code: digits.py has changed; config: optimizer.learning_rate was 0.015, is 0.002"
+        "code: digits.py has changed; config: optimizer.learning_rate was 0.02, is 0.002"
     )
 
 

@@ -63,8 +63,18 @@ OVERRIDES = {
     "an odd number of waves in pairs": (
         ["task=Mnist_B", "task.parameters.stem_filters=25"],
         r"'task.parameters.stem_filters=25': task.parameters.stem_filters is 25, but stem=cosine "
-        r"takes an even number of at most 50, as waves come in pairs. Choose such a one, or set "
+        r"takes an even number of at most 72, as waves come in pairs. Choose such a one, or set "
         r"task.parameters.stem=learned",
+    ),
+    "convolutions that leave nothing to halve": (
+        ["task=Mnist_A", "task.parameters.body_size=4"],
+        r"'task.parameters.body_size=4': task.parameters.stem_size=5, stem_stride=2 and "
+        r"body_size=4 leave 7 places each way of an image's 24 pixels; they are halved, so it must "
+        r"be an even number, at least 2. Choose others, such as 5, 2 and 3, or 6, 3 and 2",
+    ),
+    "a convolution larger than the image": (
+        ["task=Mnist_A", "task.parameters.stem_size=25"],
+        r"stem_size=25, stem_stride=2 and body_size=3 leave 0 places each way",
     ),
     "unknown optimizer": (
         [TASK, "optimizer=adm"],

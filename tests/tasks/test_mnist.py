@@ -55,13 +55,15 @@ def test_smoothed_crossentropy_is_keras_own_on_one_hot_targets() -> None:
     np.testing.assert_allclose(ours, theirs(np.eye(10)[labels], logits), rtol=1e-6)
 
 
-def test_cosine_waves_are_orthonormal_from_slow_to_fast_with_both_signs() -> None:
-    waves = mnist.cosine_waves(25, 5)
-    assert waves.shape == (5, 5, 50)
-    flat = waves[..., :25].reshape(25, 25)
-    np.testing.assert_allclose(flat.T @ flat, np.eye(25), atol=1e-6)
-    np.testing.assert_array_equal(waves[..., 25:], -waves[..., :25])
-    np.testing.assert_array_equal(mnist.cosine_waves(3, 5)[..., :3], waves[..., :3])
+def test_cosine_waves_are_orthogonal_from_slow_to_fast_and_the_faster_the_louder() -> None:
+    waves = mnist.cosine_waves(36, 6)
+    assert waves.shape == (6, 6, 36)
+    flat = waves.reshape(36, 36)
+    lengths = np.linalg.norm(flat, axis=0)
+    np.testing.assert_allclose(flat.T @ flat, np.diag(lengths**2), atol=1e-4)
+    assert np.all(np.diff(lengths) > -1e-6)
+    assert lengths[[0, 1, -1]] == pytest.approx([1, 2, 1 + 5 * 2**0.5])
+    np.testing.assert_array_equal(mnist.cosine_waves(3, 6), waves[..., :3])
     assert np.ptp(waves[..., 0]) == pytest.approx(0, abs=1e-6)
 
 
@@ -73,5 +75,5 @@ def test_the_stem_is_learned_or_made_of_waves(stem: str, learned: bool) -> None:
     model = check(compose("train", request, project), project).task.build_model()
     kernel = model.weights[0]
     assert any(kernel is weight for weight in model.trainable_weights) == learned
-    waves = mnist.cosine_waves(kernel.shape[-1] // 2, kernel.shape[0])
+    waves = mnist.cosine_waves(12, kernel.shape[0])
     assert np.array_equal(kernel.numpy()[:, :, 0], waves) != learned
