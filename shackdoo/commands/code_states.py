@@ -8,13 +8,14 @@ import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from shackdoo.commands.recorded_run import RecordedRun
 from shackdoo.config.project import Project
 from shackdoo.errors import IngredientError
 from shackdoo.provenance.git_trees import GitTrees
+from shackdoo.provenance.names import is_inside
 
 DIFF, SNAPSHOT = "code.diff", "code.zip"
 STATE = ("commit", "diff_sha256", "untracked", "untracked_kept", "submodules", "snapshot_sha256")
@@ -157,7 +158,7 @@ def _untracked(run: RecordedRun, notes: list[str]) -> Iterator[tuple[str, tuple[
     kept = _code(run).get("untracked_kept") or {}
     missing = [name for name in _code(run).get("untracked") or () if name not in kept]
     for name, wanted in kept.items():
-        path = run.file(f"untracked/{name}") if _is_inside(name) else None
+        path = run.file(f"untracked/{name}") if is_inside(name) else None
         if path is None or hashlib.sha256(path.read_bytes()).hexdigest() != wanted:
             missing.append(name)
         else:
@@ -214,7 +215,7 @@ def _snapshot(run: RecordedRun, scratch: Path) -> Files:
         raise IngredientError(f"The {SNAPSHOT} of the run {run.name} is not the one recorded.")
     found: Files = {}
     with zipfile.ZipFile(path) as archive:
-        entries = [each for each in archive.infolist() if _is_inside(each.filename)]
+        entries = [each for each in archive.infolist() if is_inside(each.filename)]
         if sum(each.file_size for each in entries) > MOST_UNPACKED:
             raise IngredientError(f"The {SNAPSHOT} of the run {run.name} is too large to unpack.")
         for number, each in enumerate(entry for entry in entries if not entry.is_dir()):
@@ -222,12 +223,6 @@ def _snapshot(run: RecordedRun, scratch: Path) -> Files:
             target.write_bytes(archive.read(each))
             found[each.filename] = (target, bool(each.external_attr >> 16 & 0o111))
     return found
-
-
-def _is_inside(name: str) -> bool:
-    """Return whether a name stays in the folder that it is relative to."""
-    path = PurePosixPath(name)
-    return not path.is_absolute() and ".." not in path.parts
 
 
 def _some(names: Sequence[str]) -> str:

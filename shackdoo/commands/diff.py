@@ -12,6 +12,7 @@ from pathlib import Path
 
 from shackdoo.commands.diff_json import as_object
 from shackdoo.commands.diff_text import lines
+from shackdoo.commands.foreign_text import printable
 from shackdoo.commands.left_containers import stop_left_containers
 from shackdoo.commands.options import OptionParser
 from shackdoo.commands.recorded_run import recorded_run
@@ -77,12 +78,7 @@ def _print(comparison: Comparison, options: argparse.Namespace) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that has no such characters
     for line in lines(comparison, options.full_code):
-        print(_printable(line))
-
-
-def _printable(line: str) -> str:
-    """Return a line without what a terminal takes as a command; it may be of a foreign record."""
-    return "".join(each if each.isprintable() or each == "\t" else "�" for each in line)
+        print(printable(line))
 
 
 def _not_whole(comparison: Comparison) -> str:

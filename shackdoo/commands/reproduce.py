@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from shackdoo.commands.foreign_text import printable
 from shackdoo.commands.left_reproductions import clear_left, scratch_folder
 from shackdoo.commands.options import OptionParser
 from shackdoo.commands.recorded_run import RecordedRun, recorded_run
@@ -156,7 +157,7 @@ def _ask(run: RecordedRun, yes: bool) -> None:
     if not run.is_foreign:
         return
     for line in _foreign_lines(run):
-        _say(line)
+        _say(printable(line))
     if yes:
         return
     if not sys.stdin.isatty():
@@ -180,16 +181,9 @@ def _foreign_lines(run: RecordedRun) -> Iterator[str]:
     diff = run.file("code.diff") if code.get("diff_sha256") else None
     lines = [] if diff is None else diff.read_text(encoding="utf-8", errors="replace").splitlines()
     yield f"  changes   {len(lines) or 'no'} lines"
-    yield from (_printable(line) for line in lines[:SHOWN_LINES])
+    yield from lines[:SHOWN_LINES]
     if len(lines) > SHOWN_LINES:
         yield f"… and {len(lines) - SHOWN_LINES} lines more"
-
-
-def _printable(line: str) -> str:
-    """Return a line without what could move a terminal's cursor and hide other lines."""
-    return "".join(
-        each if each.isprintable() or each == "\t" else "\N{REPLACEMENT CHARACTER}" for each in line
-    )
 
 
 # ── what is told ─────────────────────────────────────────────────────────────────────────────────
