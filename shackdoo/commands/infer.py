@@ -155,7 +155,7 @@ def _verbatim(argument: str) -> str:
 def _typed(arguments: Sequence[str], key: str) -> str | None:
     """Return the value that the command line gives a key, without quotes."""
     values = [text.partition("=")[2] for text in arguments if text.partition("=")[0] == key]
-    return values[-1].strip("'\"") or None if values else None
+    return None if not values or values[-1] == "null" else values[-1].strip("'\"") or None
 
 
 def _open(checked: Checked, config: InferConfig, trained: TrainedRun, output: Output) -> Inputs:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 from shackdoo.commands.foreign_text import printable
 from shackdoo.commands.left_reproductions import clear_left, scratch_folder
 from shackdoo.commands.options import OptionParser
+from shackdoo.commands.recorded_needs import InferNeeds, Needs
 from shackdoo.commands.recorded_run import RecordedRun, recorded_run
-from shackdoo.commands.reproduction import InferReproduction, Reproduction, Wish
+from shackdoo.commands.reproduction import Reproduction, Wish
 from shackdoo.commands.verdict import EXIT, Verdict
 from shackdoo.config.project import Project, find_project, load_dotenv
 from shackdoo.errors import IngredientError, RequestError
@@ -39,6 +42,7 @@ def main(argv: Sequence[str]) -> int:
     load_dotenv(project)
     state = project.state_dir()
     clear_left(state)
+    signal.signal(signal.SIGTERM, _terminated)
     with scratch_folder(state) as scratch:
         run = recorded_run(options.run, project, scratch)
         _check(run)
@@ -48,6 +52,11 @@ def main(argv: Sequence[str]) -> int:
         verdicts = list(_verdicts(run, project, options, scratch))
     _print(run, verdicts, options.json)
     return max(EXIT[verdict.word] for verdict in verdicts)
+
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+    """End in the usual order: the child is ended and closes its record, the tree is removed."""
+    sys.exit(128 + number)
 
 
 def _options(argv: Sequence[str]) -> argparse.Namespace:
@@ -104,7 +113,7 @@ def _verdicts(
     run: RecordedRun, project: Project, options: argparse.Namespace, scratch: Path
 ) -> Iterator[Verdict]:
     reproduction = _reproduction(run, project, options, scratch)
-    ready = reproduction.ready()
+    ready = _needs(run, project, options, scratch).ready()
     for number in range(options.times):
         if options.times > 1:
             _say(f"── {number + 1} of {options.times}")
@@ -127,15 +136,18 @@ def _reproduction(
     if options.epochs is not None and KIND in run.run.tags:
         raise RequestError(f"The run {run.name} has no epochs: it is an inference.")
     wish = Wish(here=options.here, epochs=options.epochs)
+    return Reproduction(run, project, uri, wish, scratch, _say)
+
+
+def _needs(run: RecordedRun, project: Project, options: argparse.Namespace, scratch: Path) -> Needs:
     _say(f"reproduce {run.run.run_name}  run {run.run.uid}")
-    kind = InferReproduction if KIND in run.run.tags else Reproduction
-    return kind(run, project, uri, wish, scratch, _say)
+    kind = InferNeeds if KIND in run.run.tags else Needs
+    return kind(run, project, options.here, scratch, _say)
 
 
 def _dry_run(run: RecordedRun, project: Project, options: argparse.Namespace, scratch: Path) -> int:
     """Say what would be done; return 3 if something is missing."""
-    reproduction = _reproduction(run, project, options, scratch)
-    missing = reproduction.missing()
+    missing = _needs(run, project, options, scratch).missing()
     for trouble in missing:
         _say(f"MISSING   {trouble}")
     if options.json:

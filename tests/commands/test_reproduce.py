@@ -294,7 +294,8 @@ def test_interrupted_it_leaves_nothing(project: Path, shackdoo: Run, trained: st
                 break
         os.killpg(process.pid, signal.SIGINT)
         rest = process.stderr.read()
-    assert process.returncode == 130, rest
+    # Python itself ends by the signal if that comes while a library is imported; shells say 130.
+    assert process.returncode in (130, -signal.SIGINT), rest
     assert "Traceback" not in rest
     assert list((state() / FOLDER).iterdir()) == []
 
