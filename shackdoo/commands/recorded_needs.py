@@ -223,9 +223,12 @@ class InferNeeds(Needs):
     def data(self, tree: Tree) -> None:
         """See that the inputs are there; the run itself tells if their content has changed."""
         wanted = self._input()
+        if wanted in self.manifest["config"]["catalog"]:
+            super().data(tree)
+            return
         fixed = re.split(r"[*?\[]", wanted, maxsplit=1)[0] or "/"
         there = Path(fixed).exists() or (Path(fixed).parent.is_dir() and fixed != wanted)
-        if wanted not in self.manifest["config"]["catalog"] and not there:
+        if not there:
             raise IngredientError(f"The inputs of the run can't be had: there is no {wanted} now.")
         self.say(f"inputs    {wanted}")
 

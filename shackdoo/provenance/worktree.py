@@ -86,7 +86,7 @@ def make_tree(
     """
     commit, prefix = code.get("commit"), PurePosixPath(code.get("prefix") or ".")
     steps: list[str] = []
-    if commit is None:
+    if commit is None or code.get("snapshot_sha256"):  # an image of a tree with changes has both
         steps.append(_unpack(code, into, file))
         return Tree(into, into, tuple(steps))
     _check_commit(commit)
