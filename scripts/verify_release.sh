@@ -23,6 +23,7 @@ cat "$scratch/result"
 run=$(sed -n 's/^run  *//p' "$scratch/result")
 
 git clone --quiet --no-local "$OLDPWD" "$scratch/second"
-rm -rf "$scratch/first"
+# Only the store's files stay of the first.
+find "$scratch/first" -mindepth 1 -maxdepth 1 ! -name mlruns -exec rm -rf {} +
 cd "$scratch/second"
 SHACKDOO_STATE=$scratch/second-machine "$bin/python" -m shackdoo.cli reproduce "$run" --yes
