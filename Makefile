@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 .DEFAULT_GOAL := help
 .PHONY: help install train infer ui docker-build docker-train docker-infer docker-ui docker-shell \
 	server-up server-down server-logs server-backup server-restore \
-	test test-all test-docker verify-release screenshots check bench lock clean
+	test test-all test-docker screenshots verify-release check bench lock clean
 
 # The stamp holds the folder it was made in: a moved or copied checkout gets its own environment.
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
