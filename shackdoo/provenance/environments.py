@@ -8,7 +8,6 @@ are gone the folder is nobody's.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import platform
 import shutil
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from shackdoo.errors import IngredientError
+from shackdoo.provenance.claimed_folder import claim, remove_claimed, remove_unclaimed
 from shackdoo.provenance.environment import installed_packages
 from shackdoo.provenance.packages import Wanted, editable_folders, shortened, told
 from shackdoo.provenance.uv import WAY_OUT, UvError, cant_be_had, exactly, unserved, uv
@@ -119,13 +119,7 @@ def planned(recorded: Mapping[str, Any], state: Path, own: Collection[str] = ())
 def clear_half_built(state: Path) -> None:
     """Remove what builders that are gone have left half built."""
     for part in (state / ENVIRONMENTS).glob(".*.part"):
-        with contextlib.suppress(OSError):
-            lock = os.open(part, os.O_RDONLY)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _remove(part, lock)
-            finally:
-                os.close(lock)
+        remove_unclaimed(part)
     for gone in (state / ENVIRONMENTS).glob(".*.gone"):
         shutil.rmtree(gone, ignore_errors=True)
 
@@ -141,7 +135,9 @@ def _wanted(recorded: Mapping[str, Any], own: Collection[str]) -> tuple[Wanted, 
 def _make(folder: Path, wanted: Wanted, say: Say) -> bool:
     """Build an environment; return whether this process did, and not another meanwhile."""
     part = folder.with_name(f".{folder.name}.part")
-    lock = _claim(part, say)
+    lock = claim(
+        part, lambda: say("waiting for another process, which builds the same environment")
+    )
     try:
         if _is_sound(folder, wanted):
             return False
@@ -154,38 +150,8 @@ def _make(folder: Path, wanted: Wanted, say: Say) -> bool:
         part.rename(folder)
         return True
     finally:
-        _remove(part, lock)
+        remove_claimed(part, lock)
         os.close(lock)
-
-
-def _claim(part: Path, say: Say) -> int:
-    """Make the folder to build in and lock it; return the lock, an open file."""
-    for folder in (part.parents[1], part.parent):
-        folder.mkdir(mode=0o700, exist_ok=True)
-    while True:
-        part.mkdir(mode=0o700, exist_ok=True)
-        lock = os.open(part, os.O_RDONLY)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("waiting for another process, which builds the same environment")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        if _is_locked(part, lock):
-            return lock
-        os.close(lock)  # it has been renamed or removed meanwhile
-
-
-def _is_locked(part: Path, lock: int) -> bool:
-    try:
-        return os.path.samestat(part.stat(), os.fstat(lock))
-    except FileNotFoundError:
-        return False
-
-
-def _remove(part: Path, lock: int) -> None:
-    """Remove a folder if it is still the one that is locked."""
-    if _is_locked(part, lock):
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _build(part: Path, wanted: Wanted, lock: int) -> None:

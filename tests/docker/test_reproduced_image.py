@@ -102,7 +102,7 @@ def test_a_run_in_its_image_gives_the_recorded_bits_and_belongs_to_who_starts_it
     assert note.parent == state / "containers"
     note.unlink()
     (second,) = (each for each in manifests(state) if each["run_uid"] != first["run_uid"])
-    assert second["weights"]["sha256"] == first["weights"]["sha256"]
+    assert second["results"]["weights"]["sha256"] == first["results"]["weights"]["sha256"]
     assert second["environment"]["image"] == first["environment"]["image"]
     assert second["code"]["root"] == str(person.clone)
     assert person.not_owned() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import os
 import platform
@@ -296,8 +297,9 @@ def test_what_a_killed_builder_leaves_is_removed_when_its_uv_is_gone(
     installing: list[psutil.Process] = []
 
     def is_installing() -> bool:
-        children = psutil.Process(builder.pid).children()
-        installing[:] = [each for each in children if "install" in each.cmdline()]
+        with contextlib.suppress(psutil.Error):  # one that ends meanwhile
+            children = psutil.Process(builder.pid).children()
+            installing[:] = [each for each in children if "install" in each.cmdline()]
         return bool(installing)
 
     wait_for(is_installing)
