@@ -22,6 +22,7 @@ from shackdoo.errors import IngredientError, ShackdooError
 from shackdoo.provenance.compare import without_cache_flags
 from shackdoo.provenance.environment import MATTERS
 from shackdoo.provenance.environments import Rebuilt, missing, planned, python_for
+from shackdoo.provenance.packages import own_names
 from shackdoo.provenance.secrets import HIDDEN
 from shackdoo.provenance.worktree import Tree, make_tree
 
@@ -119,8 +120,8 @@ class Needs:
         if self.here or self._in_image:
             self.say(f"packages  those of {'this environment' if self.here else 'the image'}")
             return Rebuilt(Path(sys.executable), False, 0.0)
-        self.say(f"packages  {planned(environment, state, _own(tree))}")
-        return python_for(environment, state, self.say, _own(tree))
+        self.say(f"packages  {planned(environment, state, own_names(tree.root))}")
+        return python_for(environment, state, self.say, own_names(tree.root))
 
     @property
     def _in_image(self) -> bool:
@@ -131,7 +132,7 @@ class Needs:
         """Return the image of the run, or one with the same packages; None if it was in none."""
         if not self._in_image:
             return None
-        return image_for(self.manifest["environment"], tree.root, self.say, _own(tree)).id
+        return image_for(self.manifest["environment"], tree.root, self.say, own_names(tree.root)).id
 
     def variables(self) -> dict[str, str]:
         """Return the environment of the child: the recorded variables that matter, no others."""
@@ -208,8 +209,8 @@ class Needs:
             self._tell_image()
             return
         environment, state = self.manifest["environment"], self.project.state_dir()
-        self.say(f"packages  {planned(environment, state, _own(tree))}")
-        if troubles := missing(environment, _own(tree)):
+        self.say(f"packages  {planned(environment, state, own_names(tree.root))}")
+        if troubles := missing(environment, own_names(tree.root)):
             raise IngredientError("; ".join(troubles))
 
     def _tell_image(self) -> None:
@@ -255,11 +256,6 @@ class InferNeeds(Needs):
             f"output={self.scratch / 'answers.npz'}",
             *(each for each in overrides if _key(each) not in ASKED_ANEW),
         )
-
-
-def _own(tree: Tree) -> set[str]:
-    """Return the packages whose code is in the tree itself."""
-    return {"shackdoo"} if (tree.root / "shackdoo" / "__init__.py").is_file() else set()
 
 
 def _key(override: str) -> str:

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from shackdoo.config.record import config_digest
 from shackdoo.errors import RequestError, RunError
 from shackdoo.provenance.compare import differences
 from shackdoo.provenance.outcome import effect
+from shackdoo.provenance.packages import own_names
 from shackdoo.provenance.ranking import ranked
 from shackdoo.tracking.store import VARIABLE as URI_VARIABLE
 
@@ -82,7 +83,7 @@ class Reproduction:
                 record.end(status)
                 self._explain(code)
             new = RecordedRun(record.listed(), record.folder, self.scratch / "new")
-            verdict = self._verdict(new)
+            verdict = self._verdict(new, own_names(ready.tree.root))
             record.tags({"shackdoo.verdict": verdict.word})
             told = {"shackdoo.reproduced_by": record.uid, "shackdoo.reproduced": verdict.word}
             record.link(self.run.run.uid, told)
@@ -142,9 +143,14 @@ class Reproduction:
             f"recorded one ({self.run.run.status}) did not; the reason stands above."
         )
 
-    def _verdict(self, new: RecordedRun) -> Verdict:
+    def _verdict(self, new: RecordedRun, own: Collection[str]) -> Verdict:
         recorded, now = self.run.manifest, new.manifest
-        found = ranked(differences(recorded, _with_notebook(now, recorded)))
+        # The tree's own packages are in the tree, not in the environment that was built.
+        found = [
+            each
+            for each in ranked(differences(recorded, _with_notebook(now, recorded)))
+            if each.ingredient != "environment" or each.name.lower() not in own
+        ]
         first, second = self.run.outcome, new.outcome
         if self.wish.epochs is not None or not first.metrics:  # it never came to its results
             first, second = first.curves_alone(), second.curves_alone()
