@@ -133,6 +133,7 @@ class Loop:
         self._chunk = 1
         self._history: dict[str, list[float]] = {}
         self._told_lost = False
+        self._foreseen: Split | None = None
 
     @property
     def xla(self) -> bool:
@@ -163,6 +164,7 @@ class Loop:
             steps=steps,
         )
         self._history = {}
+        self._foreseen = (validation or train).take(slice(0, self.options.evaluation_batch_size))
         self.model.stop_training = False
         callbacks.on_train_begin()
         with self.checkpoints:
@@ -345,6 +347,9 @@ class Loop:
             followed += _each_step(
                 self._programs.train(train.take(positions[full * size :]), 1, seeds[full:])
             )
+        if self._foreseen is not None:  # now, as the number of chunks depends on the clock
+            self._programs.foresee(self._foreseen)
+            self._foreseen = None
         self._adapt_chunk(last - first, time.perf_counter() - began)
         return followed
 

@@ -80,6 +80,14 @@ class Programs:
         followed = self._with_way_out(lambda: self._take_steps(batches, tf.constant(seeds)))
         return {name: values.numpy() for name, values in followed.items()}
 
+    def foresee(self, examples: Split) -> None:
+        """Trace the evaluation of such a batch.
+
+        TensorFlow's name for a program counts what the process did before, and XLA's cache goes
+        by the name: traced at a moment that is the same in each run, it is found there again.
+        """
+        self._evaluate.get_concrete_function(map_arrays(tf.convert_to_tensor, examples.parts))
+
     def evaluate(self, examples: Split) -> Any:
         """Add one batch to the model's metrics; return its outputs as NumPy arrays."""
         batch = map_arrays(tf.convert_to_tensor, examples.parts)

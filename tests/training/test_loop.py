@@ -86,6 +86,25 @@ def test_chunks_change_nothing_but_when_others_may_act(
     assert weights(single) == weights(whole)
 
 
+@pytest.mark.parametrize("held_out", [True, False])
+def test_evaluation_is_traced_after_the_first_step_whatever_the_clock_makes_of_the_chunks(
+    notes: Any, held_out: bool
+) -> None:
+    traced: list[list[int]] = []
+
+    class Traced(keras.Sequential):  # type: ignore[misc]  # untyped
+        def test_step(self, data: Any) -> Any:
+            traced.append(list(notes.steps))
+            return super().test_step(data)
+
+    traced_model = Traced([keras.Input((4,)), keras.layers.Dense(1)])
+    traced_model.compile("sgd", loss="mse")
+    loop = Loop(traced_model, OPTIONS, notes)
+    loop.fit(split(), split(64) if held_out else None)
+    loop.evaluate(split(32))
+    assert traced == [[]]
+
+
 @pytest.mark.parametrize("every", [1, 3, 7, 100])
 def test_reports_come_at_their_steps_of_the_training_and_change_nothing(
     every: int, notes: Any
