@@ -37,7 +37,7 @@ commands:
 {commands}
 
 `shackdoo COMMAND --help` tells more. Exit codes: 0 fine, 1 the run failed, 2 the request is
-wrong and nothing was started, 130 Ctrl-C, 143 SIGTERM."""
+wrong and nothing was started, 3 a run can't be compared to the bit, 130 Ctrl-C, 143 SIGTERM."""
 
 INTERRUPTED = 130
 COMPLETION = ("-sc", "--shell-completion")
