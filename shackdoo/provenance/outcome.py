@@ -102,7 +102,7 @@ def effect(first: Outcome, second: Outcome) -> Effect:
         same_predictions=_same(first.predictions, second.predictions),
         arrays=_differing_arrays(first.arrays, second.arrays),
         metrics={name: (first.metrics.get(name), second.metrics.get(name)) for name in names},
-        parting=min(partings, key=lambda point: (_unit(point.name), point.step), default=None),
+        parting=min(partings, key=_order, default=None),
         compared=len(points),
     )
 
@@ -118,9 +118,14 @@ def _is_result(name: str) -> bool:
     return name not in TIMINGS and not name.startswith(SYSTEM)
 
 
-def _unit(name: str) -> int:
-    """Put what is counted in steps of the optimizer before what is counted in epochs."""
-    return 0 if name.startswith("batch_") else 1
+def _order(point: Parting) -> tuple[bool, int, bool, str]:
+    """Order points in time; of one time in an order that no record has a part in.
+
+    What is counted in steps of the optimizer comes before what is counted in epochs, and the
+    test, which is taken at the end, last.
+    """
+    name = point.name
+    return not name.startswith("batch_"), point.step, name.startswith("test_"), name
 
 
 def _shared(first: Curves, second: Curves) -> Iterator[Parting]:
