@@ -33,7 +33,7 @@ def place_data(manifest: Mapping[str, Any], tree: Project, near: Iterable[Projec
     entries = _entries(manifest)
     projects = list(near)
     return [
-        f"data {name}: {_place(name, entry, entries.get(name), tree, projects)}"
+        f"{name}: {_place(name, entry, entries.get(name), tree, projects)}"
         for name, entry in manifest["data"].items()
     ]
 

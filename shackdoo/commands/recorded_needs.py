@@ -112,7 +112,7 @@ class Needs:
         bundle = tree.root if (tree.root / "shackdoo").is_dir() else self.project.bundle
         near = [self.project, *(Project(root, root) for root in self._recorded_root())]
         for line in place_data(self.manifest, Project(tree.root, bundle), near):
-            self.say(line)
+            self.say(f"data      {line}")
 
     def python(self, tree: Tree) -> Rebuilt:
         """Return a Python with the recorded packages."""

@@ -39,27 +39,27 @@ def tree(tmp_path: Path) -> Project:
 
 def test_in_the_tree(tree: Project) -> None:
     put(tree.root)
-    assert place_data(manifest(), tree, []) == ["data a: in the tree"]
+    assert place_data(manifest(), tree, []) == ["a: in the tree"]
 
 
 def test_that_of_a_project_nearby_is_linked(tree: Project, tmp_path: Path) -> None:
     near = Project(tmp_path / "near", tmp_path / "bundle")
     file = put(near.root)
     put(tree.root, b"a pointer of some kind")
-    assert place_data(manifest(), tree, [near]) == [f"data a: that of {near.root}"]
+    assert place_data(manifest(), tree, [near]) == [f"a: that of {near.root}"]
     assert (tree.root / "data" / "raw" / "a.npy").resolve() == file
 
 
 def test_at_the_recorded_path(tree: Project, tmp_path: Path) -> None:
     file = put(tmp_path / "moved")
-    assert place_data(manifest(file), tree, []) == [f"data a: {file}"]
+    assert place_data(manifest(file), tree, []) == [f"a: {file}"]
     assert (tree.root / "data" / "raw" / "a.npy").read_bytes() == CONTENT
 
 
 def test_fetched_from_its_source(tree: Project, tmp_path: Path) -> None:
     source = put(tmp_path / "server").as_uri()
     assert place_data(manifest(source=source, sha256=DIGEST), tree, []) == [
-        f"data a: fetched from {source}"
+        f"a: fetched from {source}"
     ]
 
 

@@ -76,7 +76,7 @@ def test_identical_and_nothing_is_left_but_the_new_run(
     assert old.uid == trained
     assert new.status == "FINISHED"
     assert f"code      the commit {git(project, 'rev-parse', '--short=12', 'HEAD')}" in done.stderr
-    assert f"data line: that of {project}" in done.stderr
+    assert f"data      line: that of {project}" in done.stderr
     shipping = wait_shipped(new.folder, SECONDS)
     assert shipping.done
     from mlflow import MlflowClient
