@@ -13,12 +13,11 @@ import re
 import subprocess
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from shackdoo.errors import IngredientError, RequestError
-from shackdoo.provenance.git import ELSEWHERE
 from shackdoo.provenance.names import is_inside
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -36,6 +35,7 @@ PLAIN = {
     "GIT_ATTR_NOSYSTEM": "1",
     "GIT_TERMINAL_PROMPT": "0",
 }
+REACHING = ("GIT_SSH", "GIT_SSH_COMMAND", "GIT_ASKPASS", "GIT_CONFIG_GLOBAL", "GIT_SSL_CAINFO")
 INERT = (
     *("-c", f"core.hooksPath={os.devnull}", "-c", f"core.attributesFile={os.devnull}"),
     *("-c", "core.fsmonitor=false", "-c", "core.autocrlf=false", "-c", "submodule.recurse=false"),
@@ -69,7 +69,12 @@ class Tree:
 
 
 def make_tree(
-    code: Mapping[str, Any], into: Path, near: Iterable[Path], file: File, alone: bool = False
+    code: Mapping[str, Any],
+    into: Path,
+    near: Iterable[Path],
+    file: File,
+    alone: bool = False,
+    fetching: bool = True,
 ) -> Tree:
     """Make the tree of a run.
 
@@ -79,6 +84,7 @@ def make_tree(
         near: projects on this machine whose repositories may have the commit.
         file: gives the files of the record.
         alone: the tree has all that git needs in itself, and borrows from no other repository.
+        fetching: what is not on this machine is fetched.
 
     Raises:
         RequestError: if what is recorded is none that is followed.
@@ -90,10 +96,9 @@ def make_tree(
         steps.append(_unpack(code, into, file))
         return Tree(into, into, tuple(steps))
     _check_commit(commit)
-    steps.append(_check_out(commit, code.get("remote"), into, near))
-    if alone:
-        _stand_alone(commit, into)
-    steps += _submodules(code, into, near, file)
+    source = _Source([top for each in near if (top := _top(each))], alone, fetching)
+    steps.append(_check_out(commit, code.get("remote"), into, source))
+    steps += _submodules(code, into, source, file)
     steps += _changes(code, into, file)
     root = into / inside(str(prefix)) if str(prefix) != "." else into
     if not root.is_dir():
@@ -101,6 +106,25 @@ def make_tree(
             f"The commit {commit[:12]} has no folder {prefix}, in which the run's project was."
         )
     return Tree(into, root, tuple(steps))
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where commits come from, and how."""
+
+    tops: Sequence[Path]
+    alone: bool
+    fetching: bool
+
+    def below(self, name: PurePosixPath) -> _Source:
+        """Return the same for a submodule."""
+        return replace(self, tops=[top / name for top in self.tops])
+
+
+def _top(project: Path) -> Path | None:
+    """Return the top of a project's repository."""
+    top = _told(project, "rev-parse", "--show-toplevel")
+    return None if top is None else Path(top)
 
 
 def _check_commit(commit: object) -> None:
@@ -138,15 +162,22 @@ def inside(name: str) -> PurePosixPath:
 # ── the commit ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _check_out(commit: str, remote: str | None, into: Path, near: Iterable[Path]) -> str:
+def _check_out(commit: str, remote: str | None, into: Path, source: _Source) -> str:
     """Put the commit's files into the folder; return where they came from."""
-    address = None if remote is None else checked_remote(remote)
     into.mkdir(parents=True)
-    _git(into, "init", "--quiet", "--template=")
-    where = _borrow(commit, into, near)
+    digests = "sha256" if len(commit) == 64 else "sha1"
+    _git(into, "init", "--quiet", "--template=", f"--object-format={digests}")
+    where = _borrow(commit, into, source.tops)
     if where is None:
+        address = None if remote is None else checked_remote(remote)
+        if address is not None and not source.fetching:
+            raise IngredientError(
+                f"The commit {commit[:12]} is not here; it would be fetched from {address}."
+            )
         where = _fetch(commit, address, into)
     _git(into, "checkout", "--quiet", "--detach", "--force", commit)
+    if source.alone:
+        _stand_alone(commit, into)
     return f"the commit {commit[:12]} from {where}"
 
 
@@ -204,12 +235,25 @@ def _changes(code: Mapping[str, Any], top: Path, file: File) -> list[str]:
     steps = []
     if (digest := code.get("diff_sha256")) is not None:
         steps.append(_apply(file("code.diff"), "code.diff", digest, top))
+    _check_left_out(code)
     kept: Mapping[str, str] = code.get("untracked_kept") or {}
     for name, wanted in kept.items():
         _put(inside(name), _kept(file, f"untracked/{name}", wanted, f"untracked file {name}"), top)
     if kept:
         steps.append(f"{len(kept)} untracked files")
     return steps
+
+
+def _check_left_out(code: Mapping[str, Any]) -> None:
+    """Raise an IngredientError if a file that the task is made of was not kept."""
+    prefix, modules = code.get("prefix") or "", code.get("modules") or {}
+    left_out: Mapping[str, str] = code.get("untracked_left_out") or {}
+    for name, why in left_out.items():
+        if name.removeprefix(prefix) in modules:
+            raise IngredientError(
+                f"The run was made from the untracked file {name}, which was not kept: {why}. Put "
+                f"it into the repository, or under another name."
+            )
 
 
 def _apply(diff: Path | None, name: str, digest: str, top: Path) -> str:
@@ -279,21 +323,22 @@ def safe_target(top: Path, name: PurePosixPath, replacing: bool = False) -> Path
     """
     target = top / name
     link = target.is_symlink() and not replacing
-    if link or not target.parent.resolve().is_relative_to(top.resolve()):
+    if link or target.parent.resolve() != top.resolve() / name.parent:
         raise RequestError(f"The file {name} would be written through a link of the tree.")
     return target
 
 
-def _submodules(code: Mapping[str, Any], top: Path, near: Iterable[Path], file: File) -> list[str]:
+def _submodules(code: Mapping[str, Any], top: Path, source: _Source, file: File) -> list[str]:
     steps = []
     for number, module in enumerate(code.get("submodules") or ()):
         name, commit = inside(module["path"]), module["commit"]
         _check_commit(commit)
         target = safe_target(top, name)
-        if target.is_dir():
+        if target.is_dir() and not any(target.iterdir()):
             target.rmdir()  # git leaves an empty folder
-        beside = [project / str(name) for project in near]
-        step = _check_out(commit, module.get("url"), target, beside)
+        if target.exists():
+            raise RequestError(f"The record names the submodule {name}, where the tree has files.")
+        step = _check_out(commit, module.get("url"), target, source.below(name))
         steps.append(f"submodule {name}: {step}")
         if (digest := module.get("diff_sha256")) is not None:
             diff = f"submodules/{number}.diff"
@@ -311,6 +356,8 @@ def _unpack(code: Mapping[str, Any], into: Path, file: File) -> str:
         )
     _recorded(archive := file("code.zip"), "code.zip", digest, "code", MAX_SNAPSHOT)
     into.mkdir(parents=True)
+    if not zipfile.is_zipfile(str(archive)):
+        raise RequestError("code.zip of the run is damaged: it is no zip.")
     with zipfile.ZipFile(str(archive)) as content:
         entries = [entry for entry in content.infolist() if not entry.is_dir()]
         if sum(entry.file_size for entry in entries) > MAX_SNAPSHOT:
@@ -323,18 +370,20 @@ def _unpack(code: Mapping[str, Any], into: Path, file: File) -> str:
 # ── git ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
-    return kept | PLAIN
+def _environment(fetching: bool) -> dict[str, str]:
+    """Return the environment of git; how a remote is reached is the user's own setting."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GIT_") or (fetching and name in REACHING)
+    }
+    return kept | ({"GIT_TERMINAL_PROMPT": "0"} if fetching else PLAIN)
 
 
 def _run(
     folder: Path, arguments: Sequence[str], given: bytes | None = None
 ) -> subprocess.CompletedProcess[bytes]:
-    environment = _environment()
-    if arguments[0] == "fetch":  # who may read what is the user's own setting
-        for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM"):
-            environment.pop(name)
+    environment = _environment(fetching=arguments[0] == "fetch")
     command = ["git", "--no-optional-locks", "-C", str(folder), *INERT, *arguments]
     try:
         return subprocess.run(

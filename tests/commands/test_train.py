@@ -81,7 +81,7 @@ def test_mnist_b_trains_on_the_whole_of_mnist_and_is_recorded(
     report = own_project / "data" / "report" / run.info.run_name
     assert {path.name for path in report.iterdir()} == drawn
     assert "mistakes" in (report / "report.html").read_text()
-    assert r"task.parameters.batch\_size 128 → 96" in tags["mlflow.note.content"]
+    assert r"task.parameters.stem\_filters 16 → 24" in tags["mlflow.note.content"]
     manifest = json.loads(
         Path(client.download_artifacts(run.info.run_id, "manifest.json")).read_text()
     )

@@ -290,6 +290,48 @@ def test_a_link_of_the_tree_leads_nothing_out_of_it(
     assert list(outside.iterdir()) == []
 
 
+def test_a_link_into_the_folder_of_git_leads_nothing_there(
+    repo: Path, record: Path, made: Callable[..., Tree]
+) -> None:
+    (repo / "link").symlink_to(".git")
+    git(repo, "add", "--all")
+    git(repo, "commit", "--quiet", "--message=link")
+    (record / "untracked" / "link").mkdir(parents=True)
+    (record / "untracked" / "link" / "config").write_text("x\n")
+    with pytest.raises(RequestError, match="would be written through a link of the tree"):
+        made(untracked_kept={"link/config": sha256(b"x\n")})
+
+
+def test_a_commit_that_is_here_needs_no_remote_that_is_fetched_from(
+    repo: Path, made: Callable[..., Tree]
+) -> None:
+    assert (made(remote="gh:me/x.git").root / "net.py").exists()
+
+
+def test_nothing_is_fetched_before_it_may_be(tmp_path: Path, repo: Path) -> None:
+    code = {"commit": git(repo, "rev-parse", "HEAD"), "remote": f"file://{repo}"}
+    with pytest.raises(IngredientError, match=r"is not here; it would be fetched from file://"):
+        make_tree(code, tmp_path / "made", [], lambda name: None, fetching=False)
+
+
+def test_a_file_of_the_task_that_was_not_kept_is_named(made: Callable[..., Tree]) -> None:
+    why = {"credentials.py": "its name says that it keeps secrets", "notes.txt": "it is too large"}
+    with pytest.raises(
+        IngredientError, match=r"untracked file credentials\.py, which was not kept"
+    ):
+        made(untracked_left_out=why, modules={"credentials.py": "0" * 64, "net.py": "1" * 64})
+
+
+def test_a_repository_of_longer_digests(tmp_path: Path, made: Callable[..., Tree]) -> None:
+    folder = tmp_path / "long"
+    folder.mkdir()
+    git(folder, "init", "--quiet", "--object-format=sha256")
+    (folder / "a.py").touch()
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message=one")
+    assert (made(near=(folder,), commit=git(folder, "rev-parse", "HEAD")).root / "a.py").exists()
+
+
 def test_a_diff_that_writes_outside_is_not_applied(
     tmp_path: Path, record: Path, made: Callable[..., Tree]
 ) -> None:
