@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from shackdoo import __version__
+from shackdoo.commands.foreign_text import printable
 from shackdoo.config.shell_quotes import as_written
 from shackdoo.errors import RequestError, ShackdooError, did_you_mean, listing
 
@@ -49,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(as_written(arguments))
     except ShackdooError as error:
-        print(f"error: {error}", file=sys.stderr)
+        lines = map(printable, f"error: {error}".split("\n"))  # a record may be somebody else's
+        print("\n".join(lines), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -13,7 +13,7 @@ from pathlib import Path
 from shackdoo.commands.diff_json import as_object
 from shackdoo.commands.diff_text import lines
 from shackdoo.commands.foreign_text import printable
-from shackdoo.commands.left_containers import stop_left_containers
+from shackdoo.commands.left_reproductions import clear_left
 from shackdoo.commands.options import OptionParser
 from shackdoo.commands.recorded_run import recorded_run
 from shackdoo.commands.run_comparison import Comparison, compared
@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     project = find_project()
     load_dotenv(project)
-    stop_left_containers(project.state_dir())
+    clear_left(project.state_dir())
     with tempfile.TemporaryDirectory(prefix="shackdoo-diff-") as scratch:
         comparison = _compared(options, project, Path(scratch))
         _print(comparison, options)

@@ -14,20 +14,23 @@ from shackdoo.tracking.listing import ListedRun, listed
 from shackdoo.tracking.shipping import start_shipper
 from shackdoo.tracking.state import make_run_folder, new_run_uid, read_run
 
+TOLD = "told_status"  # file in which the process that computes leaves how it ended
+
 
 class HeldRecord:
-    """A context that holds the record of a new run; without an end it leaves it as KILLED.
+    """A context that holds the record of a new run, and ends it.
 
     Attributes:
         uid: of the run.
         folder: of its record.
+        status: with which it ends.
     """
 
     def __init__(self, state: Path) -> None:
         self.uid = new_run_uid()
         self._state = state
+        self.status = "KILLED"
         self._shipped = False
-        self._ended = False
 
     def __enter__(self) -> HeldRecord:
         self.folder = make_run_folder(self._state, self.uid)
@@ -41,8 +44,7 @@ class HeldRecord:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if not self._ended:
-            self.end("KILLED")
+        self._end()
         os.close(self._lock)
 
     @property
@@ -71,13 +73,17 @@ class HeldRecord:
         """Let the store tag another run, if it has it."""
         self._write("link", run_uid=uid, values=dict(values))
 
-    def end(self, status: str) -> None:
+    def told_status(self) -> str | None:
+        """Return with what the process that computes has ended the run; None if it was killed."""
+        path = self.folder / TOLD
+        return path.read_text(encoding="utf-8") if path.is_file() else None
+
+    def _end(self) -> None:
         """Close the record; one that was never begun goes."""
-        self._ended = True
         if not self.begun:
             shutil.rmtree(self.folder, ignore_errors=True)
             return
-        self._write("end", status=status)
+        self._write("end", status=self.status)
         self.ship_when_begun()
 
     def _write(self, kind: str, **fields: object) -> None:

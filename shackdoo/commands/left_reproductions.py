@@ -38,14 +38,18 @@ def scratch_folder(state: Path) -> Iterator[Path]:
     """
     folder = state / FOLDER / uuid.uuid4().hex
     try:
-        folder.mkdir(mode=0o700, parents=True)
-        lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The lock is held before the folder has its name: nobody takes it for one that was left.
+        part = folder.with_name(f".{folder.name}.part")
+        part.mkdir(mode=0o700)
+        lock = os.open(part / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        part.rename(folder)
     except OSError as error:
         raise StoreError(
             f"The state folder {state} can't be written: {error.strerror}. A run is reproduced "
             f"there; set SHACKDOO_STATE to a folder of yours."
         ) from None
-    fcntl.flock(lock, fcntl.LOCK_EX)
     try:
         yield folder
     finally:
@@ -90,6 +94,8 @@ def _clear(folder: Path) -> None:
         return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if folder.name.startswith(".") and time.time() - folder.stat().st_mtime < MAKING_SECONDS:
+            return
         _stop_child(folder)
         shutil.rmtree(folder, ignore_errors=True)
         print(f"removed what a killed reproduction had left in {folder}", file=sys.stderr)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shackdoo.commands.again import Again, asked
+from shackdoo.commands.held_record import TOLD
 from shackdoo.commands.joined import JOINED
 from shackdoo.errors import StoreError
 from shackdoo.provenance.redact import without_credentials
@@ -104,7 +105,8 @@ class Place:
         Returns:
             What is left to be shipped and how, if the store is known to be behind.
         """
-        if self.held:
+        if self.held and self.folder is not None:
+            (self.folder / TOLD).write_text(status, encoding="utf-8")
             return None
         self.tracker.end(status)
         if self.folder is None:

@@ -151,6 +151,7 @@ def docker_command(
     *,
     gpus: bool,
     mounts: Iterable[Path] = (),
+    links: Iterable[Path] = (),
 ) -> list[str]:
     """Return the command that runs shackdoo on a tree in a container, as its owner.
 
@@ -166,12 +167,13 @@ def docker_command(
         environment: of which the variables that concern a run are passed on.
         gpus: whether the container has the GPUs of this machine.
         mounts: other files and folders that it is to see and to write to.
+        links: others that it may read: what links of the tree lead to.
 
     Raises:
         IngredientError: if what is to be mounted is not there.
     """
     folders = _outermost([state, tree, *_store_folder(uri), *mounts])
-    linked = [path for path in _linked(tree) if _outermost([*folders, path]) != folders]
+    linked = [path for path in links if _outermost([*folders, path]) != folders]
     told = {PROJECT: str(tree), IMAGE: image}
     names = [name for name in environment if name.startswith(PASSED) and name not in told]
     return [
@@ -214,15 +216,6 @@ def _outermost(folders: Iterable[Path]) -> list[Path]:
     """Return the folders without those that lie in another of them."""
     every = {folder.absolute() for folder in folders}
     return sorted(each for each in every if not any(parent in every for parent in each.parents))
-
-
-def _linked(tree: Path) -> Iterator[Path]:
-    """Yield what symbolic links of the tree lead to: recorded data are linked, not copied."""
-    for folder, folders, files in os.walk(tree):
-        for name in (*folders, *files):
-            path = Path(folder, name)
-            if path.is_symlink() and path.exists():
-                yield path.resolve()
 
 
 def _mount(source: Path, target: Path, *options: str) -> tuple[str, str]:

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import yaml
 
 from shackdoo.catalog.inputs.open import STDIN
 from shackdoo.commands.again import VARIABLE
+from shackdoo.commands.engine import NoEngineError, engine, image_id
 from shackdoo.commands.joined import JOINED
 from shackdoo.commands.recorded_data import place_data
 from shackdoo.commands.recorded_image import image_for
 from shackdoo.commands.recorded_run import RecordedRun
+from shackdoo.commands.stopped import MANIFEST, REQUEST
 from shackdoo.config.project import Project
-from shackdoo.errors import IngredientError, ShackdooError
+from shackdoo.errors import IngredientError, RequestError, ShackdooError
+from shackdoo.provenance.capture import write_manifest
 from shackdoo.provenance.compare import without_cache_flags
 from shackdoo.provenance.environment import MATTERS
 from shackdoo.provenance.environments import Rebuilt, missing, planned, python_for
 from shackdoo.provenance.packages import own_names
 from shackdoo.provenance.secrets import HIDDEN
-from shackdoo.provenance.worktree import Tree, make_tree
+from shackdoo.provenance.worktree import Tree, make_tree, safe_target
 
 Say = Callable[[str], None]
 MAIN = "__main__."  # begins the target of a task that was written in a notebook or a script
@@ -41,6 +45,7 @@ class Ready:
         python: that has the packages.
         paths: folders that Python finds modules in, besides.
         image: in which it runs; None for none.
+        links: files elsewhere that the tree has links to.
         variables: of the environment that it is computed in.
         request: the command with what names its configuration.
     """
@@ -49,6 +54,7 @@ class Ready:
     python: Path
     paths: tuple[Path, ...]
     image: str | None
+    links: list[Path]
     variables: Mapping[str, str]
     request: tuple[str, ...]
 
@@ -57,7 +63,13 @@ class Needs:
     """Makes what a recorded training needs again, in a folder that is the caller's to remove."""
 
     def __init__(
-        self, run: RecordedRun, project: Project, here: bool, scratch: Path, say: Say
+        self,
+        run: RecordedRun,
+        project: Project,
+        here: bool,
+        scratch: Path,
+        say: Say,
+        fetching: bool = True,
     ) -> None:
         """Prepare to make them.
 
@@ -67,8 +79,9 @@ class Needs:
             here: Python, packages, variables and threads are those of the present.
             scratch: a folder for the tree.
             say: tells the user what is done.
+            fetching: what is not on this machine is fetched.
         """
-        self.run, self.project, self.here = run, project, here
+        self.run, self.project, self.here, self.fetching = run, project, here, fetching
         self.scratch, self.say = scratch, say
         self.manifest = run.manifest
 
@@ -76,8 +89,10 @@ class Needs:
         """Make the recorded code again, in the scratch folder."""
         near = [self.project.root, *self._recorded_root()]
         code, alone = self.manifest["code"], self._in_image
-        tree = make_tree(code, self.scratch / "tree", near, self.run.file, alone)
-        (tree.root / "conf").mkdir(exist_ok=True)  # an empty folder is in no commit
+        into = self.scratch / "tree"
+        tree = make_tree(code, into, near, self.run.file, alone, self.fetching)
+        if not (conf := safe_target(tree.root, PurePosixPath("conf"))).is_dir():
+            conf.mkdir()  # an empty folder is in no commit
         for step in tree.steps:
             self.say(f"code      {step}")
         return replace(tree, steps=(*tree.steps, *self._notebook_sources(tree)))
@@ -92,7 +107,8 @@ class Needs:
         module = self._notebook_module()
         if module is not None:
             source = self.manifest["code"]["sources"]["__main__"]
-            (tree.root / f"{module}.py").write_text(source, encoding="utf-8")
+            target = safe_target(tree.root, PurePosixPath(f"{module}.py"))
+            target.write_text(source, encoding="utf-8")
             yield f"the class from a notebook or a script, as {module}.py"
 
     def _notebook_module(self) -> str | None:
@@ -107,12 +123,14 @@ class Needs:
             )
         return str(found[0]).removesuffix(".py")
 
-    def data(self, tree: Tree) -> None:
-        """See that the recorded data are there."""
+    def data(self, tree: Tree) -> list[Path]:
+        """See that the recorded data are there; return the files that the tree has links to."""
         bundle = tree.root if (tree.root / "shackdoo").is_dir() else self.project.bundle
         near = [self.project, *(Project(root, root) for root in self._recorded_root())]
-        for line in place_data(self.manifest, Project(tree.root, bundle), near):
+        placed = place_data(self.manifest, Project(tree.root, bundle), near, self.fetching)
+        for line in placed.lines:
             self.say(f"data      {line}")
+        return placed.links
 
     def python(self, tree: Tree) -> Rebuilt:
         """Return a Python with the recorded packages."""
@@ -151,6 +169,9 @@ class Needs:
                 f"takes the variables as they are set now."
             )
         cleaned = {name: without_cache_flags(value) for name, value in recorded.items()}
+        odd = [n for n, v in cleaned.items() if "=" in n or "\0" in n + v]
+        if odd:
+            raise RequestError(f"The record names the variable {odd[0]!r}, which is none.")
         return {
             name: value for name, value in cleaned.items() if value and name.startswith(MATTERS)
         }
@@ -164,15 +185,17 @@ class Needs:
         module = self._notebook_module()
         if module is None and not self.run.is_foreign:
             return self.run.run.uid
-        config = self.run.file("config.yaml")
-        if config is None:
-            raise IngredientError(f"The record of the run {self.run.name} has no config.yaml.")
-        values = yaml.safe_load(config.read_text(encoding="utf-8"))
+        values = dict(self.manifest["config"])
         if module is not None:
-            target = values["task"]["_target_"].removeprefix(MAIN)
-            values["task"]["_target_"] = f"{module}.{target}"
+            target = str(values["task"]["_target_"]).removeprefix(MAIN)
+            values["task"] = {**values["task"], "_target_": f"{module}.{target}"}
         path = self.scratch / "config.yaml"
         path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+        # Beside it is looked for what was hidden, and for the secrets that are still to be had.
+        write_manifest(self.manifest, self.scratch / MANIFEST)
+        asked = None if self.run.is_foreign else self.run.file(REQUEST)
+        if asked is not None:
+            shutil.copyfile(asked, self.scratch / REQUEST)
         return str(path)
 
     def ready(self) -> Ready:
@@ -182,9 +205,11 @@ class Needs:
             IngredientError: if something of it can't be had.
         """
         tree = self.tree()
-        self.data(tree)
+        links = self.data(tree)
         python, image = self.python(tree), self.image(tree)
-        return Ready(tree, python.python, python.paths, image, self.variables(), self.request())
+        # A project that is installed as a link to a folder is that of the tree.
+        paths = (tree.root / "src", tree.root, *python.paths)
+        return Ready(tree, python.python, paths, image, links, self.variables(), self.request())
 
     def missing(self) -> list[str]:
         """Say what would be done, and return what can't be had, a text each."""
@@ -205,41 +230,51 @@ class Needs:
         return found
 
     def _check_python(self, tree: Tree) -> None:
-        if self.here or self._in_image:
-            self._tell_image()
+        if self.here:
+            return
+        if self._in_image:
+            self._check_image(tree)
             return
         environment, state = self.manifest["environment"], self.project.state_dir()
         self.say(f"packages  {planned(environment, state, own_names(tree.root))}")
         if troubles := missing(environment, own_names(tree.root)):
             raise IngredientError("; ".join(troubles))
 
-    def _tell_image(self) -> None:
-        if self._in_image:
-            self.say(f"packages  those of the image {self.manifest['environment']['image']}")
+    def _check_image(self, tree: Tree) -> None:
+        wanted = str(self.manifest["environment"]["image"])
+        try:
+            with engine() as client:
+                there = image_id(client, wanted) is not None
+        except NoEngineError as error:
+            raise IngredientError(f"The run was made in an image, and {error}") from None
+        made = "" if there else ", which is not here: one is built from the recorded tree"
+        self.say(f"packages  those of the image {wanted}{made}")
 
 
 class InferNeeds(Needs):
     """Makes what a recorded inference needs again: the same model, the same inputs."""
 
-    def data(self, tree: Tree) -> None:
+    def data(self, tree: Tree) -> list[Path]:
         """See that the inputs are there; the run itself tells if their content has changed."""
         wanted = self._input()
         if wanted in self.manifest["config"]["catalog"]:
-            super().data(tree)
-            return
+            return super().data(tree)
         fixed = re.split(r"[*?\[]", wanted, maxsplit=1)[0] or "/"
         there = Path(fixed).exists() or (Path(fixed).parent.is_dir() and fixed != wanted)
         if not there:
             raise IngredientError(f"The inputs of the run can't be had: there is no {wanted} now.")
         self.say(f"inputs    {wanted}")
+        return [Path(fixed)] if Path(fixed).exists() else [Path(fixed).parent]
 
     def _input(self) -> str:
-        wanted = str(self.manifest["input"])
+        wanted = self.manifest.get("input")
+        if wanted is None:
+            raise IngredientError("The record of the run does not tell what its inputs were.")
         if wanted == STDIN:
             raise IngredientError(
                 "The inputs of the run came through standard input, and no record has them."
             )
-        return wanted
+        return str(wanted)
 
     def request(self) -> tuple[str, ...]:
         """Return the command with the recorded overrides, the model by its run's uid."""
@@ -254,8 +289,13 @@ class InferNeeds(Needs):
             f"run={self.manifest['trained_run']}",
             f"input={self._input()}",
             f"output={self.scratch / 'answers.npz'}",
-            *(each for each in overrides if _key(each) not in ASKED_ANEW),
+            *(each for each in overrides if not _is_asked_anew(_key(each))),
         )
+
+
+def _is_asked_anew(key: str) -> bool:
+    """Return whether a setting is today's, or said in words of its own."""
+    return key in ASKED_ANEW or key.partition(".")[0] in ("hydra", "tracking")
 
 
 def _key(override: str) -> str:

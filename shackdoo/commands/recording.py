@@ -442,7 +442,7 @@ class Recording:
         self.notice(f"error: {error}" if known else text)
 
     def _tell_way_on(self) -> None:
-        if self.place.folder is not None and not self.KIND:
+        if self.place.folder is not None and not self.KIND and self.again is None:
             self.notice(f"`shackdoo resume {self.place.uid[:8]}` goes on with it")
 
     def _message(self, error: BaseException) -> str:

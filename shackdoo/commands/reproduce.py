@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from shackdoo.commands.consent import ask
 from shackdoo.commands.foreign_text import printable
 from shackdoo.commands.left_reproductions import clear_left, scratch_folder
 from shackdoo.commands.options import OptionParser
@@ -30,8 +31,6 @@ touched, and nothing is left but the new run."""
 EPILOG = """exit codes: 0 identical; 1 it differs, or has failed; 2 the request is wrong, nothing
 was started; 3 it can't be compared to the bit: another machine, or something of the run is lost."""
 ORDER = ("identical", "same metrics, other bits", "differs", "not comparable")  # the worst is last
-SHOWN_LINES = 200  # of a foreign run's uncommitted changes
-PERSON = "yes"
 KINDS = ("train", "infer")
 
 
@@ -48,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
         _check(run)
         if options.dry_run:
             return _dry_run(run, project, options, scratch)
-        _ask(run, options.yes)
+        ask(run, options.yes)
         verdicts = list(_verdicts(run, project, options, scratch))
     _print(run, verdicts, options.json)
     return max(EXIT[verdict.word] for verdict in verdicts)
@@ -142,7 +141,9 @@ def _reproduction(
 def _needs(run: RecordedRun, project: Project, options: argparse.Namespace, scratch: Path) -> Needs:
     _say(f"reproduce {run.run.run_name}  run {run.run.uid}")
     kind = InferNeeds if KIND in run.run.tags else Needs
-    return kind(run, project, options.here, scratch, _say)
+    # Of another machine's run nothing is fetched before somebody has said yes.
+    fetching = options.yes or not (options.dry_run and run.is_foreign)
+    return kind(run, project, options.here, scratch, _say, fetching)
 
 
 def _dry_run(run: RecordedRun, project: Project, options: argparse.Namespace, scratch: Path) -> int:
@@ -155,47 +156,6 @@ def _dry_run(run: RecordedRun, project: Project, options: argparse.Namespace, sc
     elif not missing:
         print("nothing is missing; the run can be made again")
     return IngredientError.exit_code if missing else 0
-
-
-# ── whose code it is ─────────────────────────────────────────────────────────────────────────────
-
-
-def _ask(run: RecordedRun, yes: bool) -> None:
-    """Ask before code that was recorded on another machine is run on this one.
-
-    Raises:
-        RequestError: if nobody says yes.
-    """
-    if not run.is_foreign:
-        return
-    for line in _foreign_lines(run):
-        _say(printable(line))
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise RequestError(
-            f"The run {run.name} was not recorded on this machine, and to reproduce it is to run "
-            f"its code. If you trust it: shackdoo reproduce {run.run.uid[:8]} --yes."
-        )
-    print(f"Run this code on this machine? ({PERSON}/no) ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() != PERSON:
-        raise RequestError("Nothing was run.")
-
-
-def _foreign_lines(run: RecordedRun) -> Iterator[str]:
-    code, environment = run.manifest["code"], run.manifest["environment"]
-    yield f"The run {run.name} is another machine's. To reproduce it is to run its code here:"
-    yield f"  remote    {code.get('remote') or 'none'}"
-    yield f"  commit    {code.get('commit') or 'none'}"
-    yield f"  untracked {', '.join(code.get('untracked_kept') or ()) or 'none'}"
-    yield f"  packages  {len(environment['packages'])}, Python {environment['python']}"
-    yield f"  variables {environment['variables'] or 'none'}"
-    diff = run.file("code.diff") if code.get("diff_sha256") else None
-    lines = [] if diff is None else diff.read_text(encoding="utf-8", errors="replace").splitlines()
-    yield f"  changes   {len(lines) or 'no'} lines"
-    yield from lines[:SHOWN_LINES]
-    if len(lines) > SHOWN_LINES:
-        yield f"… and {len(lines) - SHOWN_LINES} lines more"
 
 
 # ── what is told ─────────────────────────────────────────────────────────────────────────────────
@@ -215,7 +175,7 @@ def _print(run: RecordedRun, verdicts: Sequence[Verdict], as_json: bool) -> None
     _print_table(worst.rows())
     if len(verdicts) > 1:
         _print_spread(verdicts)
-    print(worst.headline())
+    print(printable(worst.headline()))
 
 
 def _worst(verdicts: Sequence[Verdict]) -> Verdict:
@@ -227,7 +187,7 @@ def _print_table(rows: Sequence[tuple[str, str, str, str]]) -> None:
     widths = [max(len(row[column]) for row in table) for column in range(3)]
     for row in table:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        print("  ".join([*cells, row[3]]).rstrip())
+        print(printable("  ".join([*cells, row[3]]).rstrip()))
     print()
 
 
@@ -250,4 +210,4 @@ def _spread(verdicts: Sequence[Verdict]) -> dict[str, tuple[float, float, float]
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)

@@ -21,10 +21,10 @@ from shackdoo.commands.recorded_run import RecordedRun
 from shackdoo.commands.verdict import Verdict, described
 from shackdoo.config.project import ROOT_VARIABLE, STATE_VARIABLE, Project
 from shackdoo.config.record import config_digest
-from shackdoo.errors import RequestError, RunError
+from shackdoo.errors import IngredientError, RequestError, RunError
 from shackdoo.provenance.compare import differences
-from shackdoo.provenance.outcome import effect
-from shackdoo.provenance.packages import own_names
+from shackdoo.provenance.outcome import STEPS, Outcome, effect
+from shackdoo.provenance.packages import normalized, own_names
 from shackdoo.provenance.ranking import ranked
 from shackdoo.tracking.store import VARIABLE as URI_VARIABLE
 
@@ -76,18 +76,19 @@ class Reproduction:
             RequestError: if the recorded request is refused by what was made.
             RunError: if the run failed, and the recorded one did not.
         """
+        outcome = self.run.outcome  # a store that is away says so before anything is trained
         with HeldRecord(self.project.state_dir()) as record:
             code = self._run(ready, record)
-            status = _status(code)
+            status = record.status = record.told_status() or _status(code)
+            if not record.begun:
+                self._explain_unbegun(code)
             if status == "KILLED" or (status == "FAILED" and self.run.run.status != status):
-                record.end(status)
                 self._explain(code)
             new = RecordedRun(record.listed(), record.folder, self.scratch / "new")
-            verdict = self._verdict(new, own_names(ready.tree.root))
+            verdict = self._verdict(outcome, new, own_names(ready.tree.root))
             record.tags({"shackdoo.verdict": verdict.word})
             told = {"shackdoo.reproduced_by": record.uid, "shackdoo.reproduced": verdict.word}
             record.link(self.run.run.uid, told)
-            record.end(status)
         return verdict
 
     def _run(self, ready: Ready, record: HeldRecord) -> int:
@@ -127,6 +128,16 @@ class Reproduction:
             environment,
             gpus=bool(self.manifest["machine"]["gpus"]),
             mounts=[data, self.scratch],
+            links=ready.links,
+        )
+
+    def _explain_unbegun(self, code: int) -> None:
+        """Raise why the child has left no record."""
+        if code:
+            self._explain(code)
+        raise IngredientError(
+            f"The recorded code of the run {self.run.name} brings a shackdoo that is too old to be "
+            f"told that it reproduces a run."
         )
 
     def _explain(self, code: int) -> None:
@@ -143,24 +154,24 @@ class Reproduction:
             f"recorded one ({self.run.run.status}) did not; the reason stands above."
         )
 
-    def _verdict(self, new: RecordedRun, own: Collection[str]) -> Verdict:
+    def _verdict(self, outcome: Outcome, new: RecordedRun, own: Collection[str]) -> Verdict:
         recorded, now = self.run.manifest, new.manifest
         # The tree's own packages are in the tree, not in the environment that was built.
         found = [
             each
             for each in ranked(differences(recorded, _with_notebook(now, recorded)))
-            if each.ingredient != "environment" or each.name.lower() not in own
+            if each.ingredient != "environment" or normalized(each.name) not in own
         ]
-        first, second = self.run.outcome, new.outcome
-        if self.wish.epochs is not None or not first.metrics:  # it never came to its results
-            first, second = first.curves_alone(), second.curves_alone()
+        first, second, epochs = outcome, new.outcome, self.wish.epochs
+        if epochs is not None or not first.metrics:  # it never came to its results
+            first, second = first.curves_alone(epochs), second.curves_alone(epochs)
         return Verdict(
             new.run.uid,
             tuple(found),
             effect(first, second),
             first,
             second,
-            self.wish.epochs,
+            None if epochs is None else min(epochs, _epochs(first)),
             (described(recorded), described(now)),
         )
 
@@ -173,6 +184,14 @@ def _with_notebook(now: Mapping[str, Any], recorded: Mapping[str, Any]) -> Mappi
     task = {**now["config"]["task"], "_target_": target}
     config = {**now["config"], "task": task}
     return {**now, "config": config, "config_digest": config_digest(config)}
+
+
+def _epochs(outcome: Outcome) -> int:
+    """Return how many epochs have a value."""
+    curves = outcome.curves.items()
+    return max(
+        (step for n, steps in curves if not n.startswith(STEPS) for step in steps), default=0
+    )
 
 
 def _status(code: int) -> str:

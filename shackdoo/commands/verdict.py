@@ -140,9 +140,9 @@ class Verdict:
             if None not in pair:
                 rows.append((name, repr(pair[0]), repr(pair[1]), _yes(same_number(*pair))))
         if effect.compared:
-            where = _parted(effect.parting, effect) if effect.parting else ""
-            points = f"{effect.compared} points"
-            rows.append(("curves", points, where, _yes(effect.parting is None)))
+            parted = effect.parting is not None or bool(effect.lacking)
+            where = _parted(effect.parting, effect) if parted else ""
+            rows.append(("curves", f"{effect.compared} points", where, _yes(not parted)))
         return rows
 
     def as_json(self) -> dict[str, Any]:
@@ -211,6 +211,9 @@ def _is_of_machine(each: Difference) -> bool:
 
 
 def _parted(parting: Parting | None, effect: Effect) -> str:
+    if parting is None and effect.lacking:
+        name, epoch = effect.lacking[0]
+        return f"the new run has no {name} of epoch {epoch}, which the recorded one has"
     if parting is None:
         wrong = [n for n, (one, other) in effect.metrics.items() if not same_number(one, other)]
         return f"{', '.join(wrong) or 'the predictions'} differ"

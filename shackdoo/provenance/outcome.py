@@ -9,6 +9,7 @@ from typing import Any
 
 Curves = Mapping[str, Mapping[int, float]]  # metric to the value at each step
 TIMINGS = frozenset({"epoch_seconds", "examples_per_second", "inputs_per_second"})
+STEPS = "batch_"  # begins the names of what is counted in steps of the optimizer
 SYSTEM = "system/"  # begins the names of what the machine was measured at
 
 
@@ -43,9 +44,20 @@ class Outcome:
             curves={name: dict(steps) for name, steps in curves.items() if _is_result(name)},
         )
 
-    def curves_alone(self) -> Outcome:
-        """Return what was measured on the way, without what a run ends in."""
-        return Outcome(curves=self.curves)
+    def curves_alone(self, epochs: int | None = None) -> Outcome:
+        """Return what was measured on the way, without what a run ends in.
+
+        Args:
+            epochs: how many count; None for all.
+        """
+        curves = {
+            name: {step: v for step, v in steps.items() if epochs is None or step <= epochs}
+            if not name.startswith(STEPS)
+            else steps
+            for name, steps in self.curves.items()
+            if not name.startswith("test_")
+        }
+        return Outcome(curves=curves)
 
 
 @dataclass(frozen=True)
@@ -69,6 +81,7 @@ class Effect:
         metrics: each final number of either, with its two values; None where one has none.
         parting: where the curves part first; None if they never do as far as both go.
         compared: how many points of curves both have.
+        lacking: points of the first's epochs that the second does not have, as (name, epoch).
     """
 
     same_weights: bool | None
@@ -77,12 +90,14 @@ class Effect:
     metrics: Mapping[str, tuple[float | None, float | None]]
     parting: Parting | None
     compared: int
+    lacking: tuple[tuple[str, int], ...] = ()
 
     @property
     def same_metrics(self) -> bool:
         """Whether all numbers are equal to the last bit, final ones and curves."""
         pairs = self.metrics.values()
-        return self.parting is None and all(same_number(one, other) for one, other in pairs)
+        parted = self.parting is not None or bool(self.lacking)
+        return not parted and all(same_number(one, other) for one, other in pairs)
 
     @property
     def identical(self) -> bool:
@@ -104,6 +119,7 @@ def effect(first: Outcome, second: Outcome) -> Effect:
         metrics={name: (first.metrics.get(name), second.metrics.get(name)) for name in names},
         parting=min(partings, key=_order, default=None),
         compared=len(points),
+        lacking=tuple(_lacking(first.curves, second.curves)),
     )
 
 
@@ -125,7 +141,7 @@ def _order(point: Parting) -> tuple[bool, int, bool, str]:
     test, which is taken at the end, last.
     """
     name = point.name
-    return not name.startswith("batch_"), point.step, name.startswith("test_"), name
+    return not name.startswith(STEPS), point.step, name.startswith("test_"), name
 
 
 def _shared(first: Curves, second: Curves) -> Iterator[Parting]:
@@ -134,6 +150,12 @@ def _shared(first: Curves, second: Curves) -> Iterator[Parting]:
         for step, value in steps.items():
             if step in others:
                 yield Parting(name, step, value, others[step])
+
+
+def _lacking(first: Curves, second: Curves) -> Iterator[tuple[str, int]]:
+    for name, steps in first.items():
+        if not name.startswith(STEPS):
+            yield from ((name, step) for step in sorted(steps) if step not in second.get(name, {}))
 
 
 def _same(one: str | None, other: str | None) -> bool | None:

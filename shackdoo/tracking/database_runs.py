@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.functions import coalesce
 
 from shackdoo.tracking.database import connected
-from shackdoo.tracking.listing import RUN_UID, RUNNING, STATUS, ListedRun, told_status
+from shackdoo.tracking.listing import RUNNING, STATUS, ListedRun, told_status, told_uid
 from shackdoo.tracking.store_runs import Found, Query
 
 AT_ONCE = 500  # run ids in one question; SQLite takes 32766, older ones 999
@@ -105,7 +105,7 @@ def _listed(connection: Connection, uri: str, rows: Sequence[Row[Any]]) -> Itera
         for row in some:
             own = tags[row.run_uuid]
             yield ListedRun(
-                run_uid=own.get(RUN_UID),
+                run_uid=told_uid(own),
                 mlflow_run_id=row.run_uuid,
                 experiment=row.experiment,
                 run_name=row.name or "",

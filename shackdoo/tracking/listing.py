@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from shackdoo.tracking.registry import Version
 from shackdoo.tracking.shipping import entries_left, read_shipping
 from shackdoo.tracking.state import LocalRun, close_if_dead, local_runs
 
+UID = re.compile(r"[0-9a-f]{32}")
 RUN_UID, TASK, TAG = "shackdoo.run_uid", "shackdoo.task", "shackdoo.tag"
 STATUS = "shackdoo.status"  # how the run ended, in its own words
 KIND = "shackdoo.kind"  # of a run that is no training
@@ -88,6 +90,12 @@ class ListedRun:
     def parent(self) -> str:
         """The uid of the run that this one is a part of, or an empty text."""
         return self.tags.get(PARENT_UID, "")
+
+
+def told_uid(tags: Mapping[str, str]) -> str | None:
+    """Return a run's uid; None if it has none, or a tag that is none: uids name folders."""
+    uid = tags.get(RUN_UID, "")
+    return uid if UID.fullmatch(uid) else None
 
 
 def told_status(status: str, tags: Mapping[str, str]) -> str:

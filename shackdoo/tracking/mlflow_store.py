@@ -6,7 +6,9 @@ An adapter of MLflow: import it where it is needed.
 from __future__ import annotations
 
 import json
+import math
 import os
+import sys
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -39,6 +41,8 @@ from shackdoo.tracking.shipping import RunDeletedError
 from shackdoo.tracking.store import shown, sqlite_file, without_password
 
 DIGEST_LENGTH = 36  # as much of a data set's digest as MLflow's column holds; the tag has all
+SERVER_FAILS = 500  # HTTP statuses from here on may pass
+LARGEST = 1.7976931348623157e308  # what a database has for an infinity
 REFUSED_NAME = "shackdoo.register_refused"  # tag
 REFUSED = "refused"  # folder of what the store does not take as it is
 
@@ -99,9 +103,15 @@ class MlflowStore:
     def tag_other(self, uid: str, values: Mapping[str, str]) -> None:
         """Set tags of another run of the store, if it is there."""
         run_id = self._find(uid, [each.experiment_id for each in self._experiments()])
-        if run_id is not None:
+        if run_id is None:
+            return
+        try:
             for name, value in values.items():
                 self.client.set_tag(run_id, name, value)
+        except MlflowException as error:
+            if error.get_http_status_code() >= SERVER_FAILS:
+                raise
+            print(f"the run {uid} is not tagged: {error}", file=sys.stderr, flush=True)
 
     def upload(self, content: Path, name: str, folder: str) -> None:
         """Upload a file as the artifact ``folder/name``, and see that it has arrived whole.
@@ -325,7 +335,12 @@ def metric_points(uri: str, run_id: str) -> list[tuple[str, int, int, float]]:
     except MlflowException as error:
         reason = without_password(" ".join(str(error).split()), uri)
         raise StoreError(f"The store {shown(uri)} does not give the metrics: {reason}.") from error
-    return sorted((each.key, each.step, each.timestamp, each.value) for each in found)
+    return sorted((each.key, each.step, each.timestamp, _number(each.value)) for each in found)
+
+
+def _number(value: float) -> float:
+    """Return an infinity that a database has as its largest number."""
+    return math.copysign(math.inf, value) if abs(value) >= LARGEST else value
 
 
 def registry_client(address: str) -> MlflowClient:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from shackdoo.tracking.listing import RUN_UID, RUNNING, STATUS, TAG, TASK, ListedRun, told_status
+from shackdoo.tracking.listing import RUNNING, STATUS, TAG, TASK, ListedRun, told_status, told_uid
 from shackdoo.tracking.server import ask
 from shackdoo.tracking.store import is_server, sqlite_file
 
@@ -164,7 +164,7 @@ def _listed(uri: str, experiments: dict[str, str], answer: dict[str, Any]) -> Li
         for kind in ("params", "metrics", "tags")
     )
     return ListedRun(
-        run_uid=tags.get(RUN_UID),
+        run_uid=told_uid(tags),
         mlflow_run_id=info["run_id"],
         experiment=experiments[info["experiment_id"]],
         run_name=info.get("run_name", ""),

@@ -39,26 +39,26 @@ def tree(tmp_path: Path) -> Project:
 
 def test_in_the_tree(tree: Project) -> None:
     put(tree.root)
-    assert place_data(manifest(), tree, []) == ["a: in the tree"]
+    assert place_data(manifest(), tree, []).lines == ["a: in the tree"]
 
 
 def test_that_of_a_project_nearby_is_linked(tree: Project, tmp_path: Path) -> None:
     near = Project(tmp_path / "near", tmp_path / "bundle")
     file = put(near.root)
     put(tree.root, b"a pointer of some kind")
-    assert place_data(manifest(), tree, [near]) == [f"a: that of {near.root}"]
+    assert place_data(manifest(), tree, [near]).lines == [f"a: that of {near.root}"]
     assert (tree.root / "data" / "raw" / "a.npy").resolve() == file
 
 
 def test_at_the_recorded_path(tree: Project, tmp_path: Path) -> None:
     file = put(tmp_path / "moved")
-    assert place_data(manifest(file), tree, []) == [f"a: {file}"]
+    assert place_data(manifest(file), tree, []).lines == [f"a: {file}"]
     assert (tree.root / "data" / "raw" / "a.npy").read_bytes() == CONTENT
 
 
 def test_fetched_from_its_source(tree: Project, tmp_path: Path) -> None:
     source = put(tmp_path / "server").as_uri()
-    assert place_data(manifest(source=source, sha256=DIGEST), tree, []) == [
+    assert place_data(manifest(source=source, sha256=DIGEST), tree, []).lines == [
         f"a: fetched from {source}"
     ]
 
@@ -92,3 +92,19 @@ def test_nothing_is_linked_through_a_link_of_the_tree(tree: Project, tmp_path: P
     with pytest.raises(RequestError, match="would be written through a link of the tree"):
         place_data(manifest(), tree, [near])
     assert mine.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("file", ["/tmp/shackdoo-evil.npy", "../evil.npy", "a/../../evil.npy"])
+def test_nothing_is_fetched_to_a_place_outside_the_tree(
+    tree: Project, tmp_path: Path, file: str
+) -> None:
+    source = put(tmp_path / "server").as_uri()
+    with pytest.raises(IngredientError, match="is no file inside the project"):
+        place_data(manifest(source=source, sha256=DIGEST, file=file), tree, [])
+    assert not (tree.root / file).exists()
+
+
+def test_nothing_is_fetched_before_it_may_be(tree: Project, tmp_path: Path) -> None:
+    source = put(tmp_path / "server").as_uri()
+    with pytest.raises(IngredientError, match="it would be fetched from file://"):
+        place_data(manifest(source=source), tree, [], fetching=False)

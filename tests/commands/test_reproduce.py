@@ -40,6 +40,19 @@ def tags_of(uid: str, shackdoo: Run) -> dict[str, str]:
     return found
 
 
+FAILS = """
+    def callbacks(self):
+        import keras
+
+        class Ends(keras.callbacks.Callback):
+            def on_epoch_end(self, epoch, logs=None):
+                if epoch == 1:
+                    raise RuntimeError("enough")
+
+        return [Ends()]
+"""
+
+
 @pytest.fixture
 def project(own_project: Path) -> Path:
     write_project(own_project)
@@ -338,6 +351,54 @@ def test_runs_that_are_none_to_reproduce(project: Path, shackdoo: Run) -> None:
     done = shackdoo("reproduce", "latest", "--times", "0")
     assert done.returncode == 2
     assert "'0' is no number from 1 on" in done.stderr
+
+
+def test_an_inference_with_refused_inputs(project: Path, shackdoo: Run, trained: str) -> None:
+    lines = project / "lines.jsonl"
+    lines.write_text("[0, 1, 2, 3]\n[1]\n[3, 2, 1, 0]\n")
+    done = shackdoo("infer", "task=Child", f"input={lines}", "output=-", "tracking.keep_days=3")
+    assert done.returncode == 1, done.stderr
+    done = shackdoo("reproduce", newest().uid)
+    assert done.returncode == 0, done.stderr
+    assert newest().status == "FINISHED"
+    lines.write_text("[0, 1, 2, 3]\n[1]\n[3, 2, 1, 1]\n")
+    done = shackdoo("reproduce", local_runs(state())[1].uid)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[1].startswith("data"), done.stdout
+    lines.unlink()
+    done = shackdoo("reproduce", local_runs(state())[2].uid)
+    assert done.returncode == 3
+    assert f"The inputs of the run can't be had: there is no {lines} now." in done.stderr
+
+
+def test_a_run_that_fails_and_fails_again(project: Path, shackdoo: Run) -> None:
+    text = (project / "own_task.py").read_text()
+    (project / "own_task.py").write_text(text + FAILS)
+    assert shackdoo("train", "task=Child").returncode == 1
+    (project / "own_task.py").write_text(text)
+    done = shackdoo("reproduce", "latest")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (
+        0,
+        "identical: metrics are bit-identical",
+    ), done.stderr
+    assert newest().status == "FAILED"
+
+
+def test_code_of_another_machine_is_shown_without_moving_the_terminal(
+    tmp_path: Path, project: Path, shackdoo: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(project)
+    (project / "own_more.py").write_text("MORE = 1  # \x1b[2Ahidden\n")
+    assert shackdoo("train", "task=Child", "tracking.untracked=true").returncode == 0
+    recorded = newest()
+    wait_shipped(recorded.folder, SECONDS)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project}/mlflow.db")
+    monkeypatch.setenv("SHACKDOO_STATE", str(tmp_path / "other"))
+    done = shackdoo("reproduce", recorded.uid)
+    assert done.returncode == 2
+    assert "\x1b" not in done.stderr
+    assert "+WIDTH = 5" in done.stderr
+    assert "  untracked/own_more.py, 1 lines\nMORE = 1  # \ufffd[2Ahidden" in done.stderr
 
 
 def test_a_manifest_that_was_changed_is_not_relied_on(shackdoo: Run, trained: str) -> None:

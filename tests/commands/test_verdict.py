@@ -87,7 +87,7 @@ def test_a_run_that_left_nothing_can_not_be_compared() -> None:
 
 
 def test_curves_alone_prove_as_far_as_they_go() -> None:
-    first, second = outcome().curves_alone(), outcome(loss=(0.3,)).curves_alone()
+    first, second = outcome().curves_alone(1), outcome(loss=(0.3,)).curves_alone(1)
     found = Verdict("1234", (), effect(first, second), first, second, epochs=1)
     assert found.headline() == "identical: the metrics of the first epoch are bit-identical"
 
@@ -95,3 +95,10 @@ def test_curves_alone_prove_as_far_as_they_go() -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_diverged_run_can_be_the_same(value: float) -> None:
     assert verdict(outcome(loss=(value,)), outcome(loss=(value,))).word == "identical"
+
+
+def test_a_new_run_that_got_less_far_differs() -> None:
+    first, second = outcome().curves_alone(), outcome(loss=(0.3,)).curves_alone()
+    found = verdict(first, second)
+    assert found.word == "differs"
+    assert "the new run has no loss of epoch 2, which the recorded one has" in found.headline()

@@ -95,7 +95,9 @@ def test_a_run_in_its_image_gives_the_recorded_bits_and_belongs_to_who_starts_it
     person.environment |= {**told, "HOME": str(person.home), "MLFLOW_TRACKING_URI": uri}
     environment = {**told, "MLFLOW_TRACKING_URI": uri}
     words = ["train", "task=Mnist_B", *SHORT.split(), "tracking.wait=60"]
-    command = docker_command(image.id, person.clone, state, uri, words, environment, gpus=False)
+    command = docker_command(
+        image.id, person.clone, state, uri, words, environment, gpus=False, links=[elsewhere]
+    )
     note = Path(command[command.index("--cidfile") + 1])
     code, said = person.run(*command)
     assert code == 0, said

@@ -40,3 +40,13 @@ def test_numbers_are_the_same_to_the_last_bit_or_not() -> None:
     assert same_number(math.nan, math.nan)
     assert not same_number(0.1, math.nextafter(0.1, 1))
     assert not same_number(None, 0.0)
+
+
+def test_what_got_less_far_is_not_the_same() -> None:
+    first = Outcome(curves={"loss": {1: 0.5, 2: 0.4}, "batch_loss": {7: 0.9}})
+    second = Outcome(curves={"loss": {1: 0.5}})
+    found = effect(first, second)
+    assert found.lacking == (("loss", 2),)
+    assert not found.identical
+    assert effect(second, first).identical
+    assert effect(first.curves_alone(1), second).identical

@@ -10,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from shackdoo.tracking.journal import JOURNAL, read_entries
-from shackdoo.tracking.listing import ListedRun, Shipped, list_local, merged
+from shackdoo.tracking.listing import ListedRun, Shipped, list_local, merged, told_uid
 from shackdoo.tracking.shipping import Shipping, write_shipping
 
 Open = Callable[..., Any]
@@ -129,3 +131,9 @@ def test_a_run_of_both_is_one() -> None:
 def test_a_run_that_was_joined_is_one_before_the_store_knows_its_uid() -> None:
     here, there = listed(shipped=Shipped(False, 9, None)), listed(run_uid=None)
     assert merged([here], [there]) == [here]
+
+
+@pytest.mark.parametrize("uid", ["/home/u/thesis", "../../x", "a' or '1'='1", "", "ABC", "0" * 31])
+def test_a_tag_that_is_no_uid_names_no_folder(uid: str) -> None:
+    assert told_uid({"shackdoo.run_uid": uid}) is None
+    assert told_uid({"shackdoo.run_uid": "0123456789abcdef" * 2}) == "0123456789abcdef" * 2
