@@ -270,8 +270,8 @@ def test_a_root_that_is_none(
 def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trian"]) == 2
     told = capsys.readouterr().err
-    assert "No command 'trian'. Did you mean 'train'? Known: doctor, export, infer, " in told
-    assert "register, report, resume, runs, sync, train, ui." in told
+    assert "No command 'trian'. Did you mean 'train'? Known: diff, doctor, export, infer, " in told
+    assert "register, report, reproduce, resume, runs, sync, train, ui." in told
 
 
 @pytest.mark.parametrize(
