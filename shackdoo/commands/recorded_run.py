@@ -24,6 +24,7 @@ MANIFEST = "manifest.json"
 FOREIGN = "foreign"  # in the folder of a run that was fetched from a store
 FINISHED = "FINISHED"
 MAX_MANIFEST = 1 << 25  # bytes
+MAX_FILE = 1 << 28  # of what is fetched
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,13 @@ class RecordedRun:
         return fetched if fetched.is_file() else None
 
     def _fetch(self, name: str, target: Path) -> None:
-        from shackdoo.tracking.mlflow_store import download
+        from shackdoo.tracking.mlflow_store import artifact_size, download
 
+        if (artifact_size(self.run.store, str(self.run.mlflow_run_id), name) or 0) > MAX_FILE:
+            raise RequestError(
+                f"{name} of the run {self.name} has more than {MAX_FILE >> 20} MB; it is not "
+                f"fetched."
+            )
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             address = f"runs:/{self.run.mlflow_run_id}/{name}"

@@ -206,9 +206,11 @@ def _child(
     command: list[Any], folder: Path, environment: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a child; whatever ends this process in its own order ends the child before."""
-    child = subprocess.Popen(
-        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno()
-    )
+    shown, none = sys.stderr.fileno(), subprocess.DEVNULL
+    try:
+        child = subprocess.Popen(command, cwd=folder, env=environment, stdin=none, stdout=shown)
+    except FileNotFoundError as error:
+        raise IngredientError(f"The program {error.filename} is not on this machine.") from None
     try:
         yield child
     finally:

@@ -30,6 +30,16 @@ def _inside_folder(name: str) -> str:
     return name
 
 
+def _whole(config: dict[str, Any]) -> dict[str, Any]:
+    found = config.get("task")
+    task: dict[str, Any] = found if isinstance(found, dict) else {}
+    texts = all(isinstance(task.get(key), str) for key in ("name", "_target_"))
+    lists = isinstance(task.get("parameters"), dict) and isinstance(config.get("flows"), list)
+    if not (texts and lists):
+        raise ValueError("no whole configuration: task and flows belong to one")
+    return config
+
+
 # Told by the pattern in part, for who has the schema only; the rest by the function.
 _PLAIN = r"^[^-/\\\x00-\x1f\x7f][^\\\x00-\x1f\x7f]*$"
 Name: TypeAlias = Annotated[str, Field(max_length=LONGEST, pattern=_PLAIN), AfterValidator(_inside)]
@@ -149,7 +159,7 @@ class Manifest(_Part):
     created: Text
     command: list[Source] = Field(max_length=100_000)
     overrides: list[Source] = Field(max_length=100_000)
-    config: dict[str, JsonValue]
+    config: Annotated[dict[str, JsonValue], AfterValidator(_whole)]
     redacted: list[Text]
     config_digest: Digest
     code: Code

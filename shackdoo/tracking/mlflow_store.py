@@ -364,6 +364,24 @@ def download(store_uri: str, address: str, into: Path) -> Path:
     return Path(found)
 
 
+def artifact_size(uri: str, run_id: str, path: str) -> int | None:
+    """Return the size in bytes of an artifact, None if the store has none or does not tell.
+
+    Raises:
+        StoreError: if the store doesn't answer.
+    """
+    folder = path.rpartition("/")[0] or None
+    try:
+        found = {
+            each.path: each.file_size for each in MlflowClient(uri).list_artifacts(run_id, folder)
+        }
+    except Exception as error:  # whatever a store of artifacts can raise
+        reason = " ".join(without_password(str(error), uri).split())
+        raise StoreError(f"The store {shown(uri)} does not list artifacts: {reason}.") from error
+    size: int | None = found.get(path)
+    return size
+
+
 def check_arrived(sent: Path, back: Path, name: str) -> None:
     """Compare what was sent with what the store gives back.
 
