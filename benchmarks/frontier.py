@@ -29,16 +29,34 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=15, help="the example's limit (default: 15)")
     arguments = parser.parse_args()
     adopt_orphans()
-    example = [
-        run_example(seed, arguments.target, arguments.epochs)
-        for seed in range(arguments.example_seeds)
-    ]
-    _print(example, trained(arguments.tasks, arguments.seeds))
+    example = Example(arguments.example_seeds, arguments.seeds + 1, arguments)
+    _print(example.runs, trained(arguments.tasks, arguments.seeds, example))
     print_machine()
 
 
-def trained(tasks: Sequence[str], seeds: int) -> dict[str, list[dict[str, Any]]]:
-    """Return what :func:`clocked` says of each seed, by task."""
+class Example:
+    """Keras' example, spread over the rounds of the tasks, so that it meets the same machine.
+
+    Attributes:
+        runs: what it took with each seed.
+    """
+
+    def __init__(self, seeds: int, rounds: int, arguments: argparse.Namespace) -> None:
+        self.runs: list[dict[str, Any]] = []
+        self._at = {round(n * rounds / seeds) for n in range(seeds)}
+        self._arguments = arguments
+        self._round = -1
+
+    def __call__(self) -> None:
+        """Run it, if it is its turn in this round."""
+        self._round += 1
+        if self._round in self._at:
+            seed, given = len(self.runs), self._arguments
+            self.runs.append(run_example(seed, given.target, given.epochs))
+
+
+def trained(tasks: Sequence[str], seeds: int, example: Example) -> dict[str, list[dict[str, Any]]]:
+    """Return what :func:`clocked` says of each seed, by task; the example runs between them."""
     with ExitStack() as stack:
         places = {task: stack.enter_context(place()) for task in tasks}
         counts = dict.fromkeys(tasks, -1)
@@ -50,7 +68,8 @@ def trained(tasks: Sequence[str], seeds: int) -> dict[str, list[dict[str, Any]]]
         variants = {
             task: lambda task=task, at=at: next_run(task, at) for task, at in places.items()
         }
-        return {task: runs[1:] for task, runs in interleave(variants, seeds + 1).items()}
+        results = interleave({**variants, "example": example}, seeds + 1)
+        return {task: results[task][1:] for task in tasks}
 
 
 def _print(example: Sequence[dict[str, Any]], tasks: dict[str, list[dict[str, Any]]]) -> None:
