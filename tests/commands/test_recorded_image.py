@@ -29,12 +29,19 @@ def tree(tmp_path: Path) -> Path:
 
 
 def command(
-    tree: Path, uri: str | None, gpus: bool = False, mounts: tuple[Path, ...] = (), **more: str
+    tree: Path,
+    uri: str | None,
+    gpus: bool = False,
+    mounts: tuple[Path, ...] = (),
+    links: tuple[Path, ...] = (),
+    **more: str,
 ) -> list[str]:
     (tree.parent / "state").mkdir(exist_ok=True)
     environment = {"PATH": "/bin", "HOME": "/root", **more}
     state = tree.parent / "state"
-    return docker_command(IMAGE, tree, state, uri, ["runs"], environment, gpus=gpus, mounts=mounts)
+    return docker_command(
+        *(IMAGE, tree, state, uri, ["runs"], environment), gpus=gpus, mounts=mounts, links=links
+    )
 
 
 def after(words: list[str], option: str) -> list[str]:
@@ -61,9 +68,14 @@ def test_all_has_its_own_name_inside_and_what_is_linked_can_be_read_only(
     (tmp_path / "data.npz").touch()
     (tmp_path / "stores").mkdir()
     (tree / "inside").touch()
-    for name, target in (("far", "../data.npz"), ("near", "inside"), ("broken", "nothing")):
-        (tree / name).symlink_to(target)
-    words = command(tree, f"sqlite:///{tmp_path}/stores/x.db", mounts=(tree, tmp_path / "stores"))
+    (tree / "secret").symlink_to("/etc/passwd")  # a link of the recorded commit is not followed
+    links = (tmp_path / "data.npz", tree / "inside")
+    words = command(
+        tree,
+        f"sqlite:///{tmp_path}/stores/x.db",
+        mounts=(tree, tmp_path / "stores"),
+        links=links,
+    )
     quoted = [f'"{what}={tree}"' for what in ("source", "target")]
     assert after(words, "--mount") == [
         f"type=bind,{quoted[0]},target=/mlflow/projects/code",
