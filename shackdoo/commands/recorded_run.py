@@ -124,19 +124,25 @@ class RecordedRun:
     def _fetch(self, name: str, target: Path) -> None:
         from shackdoo.tracking.mlflow_store import artifact_size, download
 
-        if (artifact_size(self.run.store, str(self.run.mlflow_run_id), name) or 0) > MAX_FILE:
-            raise RequestError(
-                f"{name} of the run {self.name} has more than {MAX_FILE >> 20} MB; it is not "
-                f"fetched."
-            )
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.run.mlflow_run_id is None:
+            return
         try:
+            size = artifact_size(self.run.store, self.run.mlflow_run_id, name) or 0
+            self._check_size(name, size)
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             address = f"runs:/{self.run.mlflow_run_id}/{name}"
             found = download(self.run.store, address, target.parent)
         except StoreError:
             return
         if found != target and found.is_file():
             found.replace(target)
+
+    def _check_size(self, name: str, size: int) -> None:
+        if size > MAX_FILE:
+            raise RequestError(
+                f"{name} of the run {self.name} has more than {MAX_FILE >> 20} MB; it is not "
+                f"fetched."
+            )
 
 
 def recorded_run(wanted: str, project: Project, scratch: Path) -> RecordedRun:
