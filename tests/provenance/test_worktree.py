@@ -15,7 +15,7 @@ import pytest
 from shackdoo.errors import IngredientError, RequestError
 from shackdoo.provenance.git import DIFF
 from shackdoo.provenance.redact_diff import redact_diff
-from shackdoo.provenance.worktree import Tree, checked_remote, inside, make_tree
+from shackdoo.provenance.worktree import MAX_DIFF, Tree, checked_remote, inside, make_tree
 
 ODD_REMOTES = [
     "ext::sh -c touch% pwned",
@@ -356,6 +356,15 @@ def test_a_redacted_diff_is_told_with_file_and_line(
     ) as told:
         made(diff_sha256=sha256(diff))
     assert told.value.exit_code == 3
+
+
+def test_files_of_a_record_are_bounded(record: Path, made: Callable[..., Tree]) -> None:
+    (record / "code.diff").touch()
+    os.truncate(record / "code.diff", MAX_DIFF + 1)  # takes no room on the disk
+    with pytest.raises(
+        RequestError, match=r"code\.diff of the run has more than 128 MB; it is not"
+    ):
+        made(diff_sha256="0" * 64)
 
 
 def test_what_was_changed_since_is_not_taken(record: Path, made: Callable[..., Tree]) -> None:
