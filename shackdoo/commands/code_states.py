@@ -16,13 +16,13 @@ from shackdoo.config.project import Project
 from shackdoo.errors import IngredientError
 from shackdoo.provenance.git_trees import GitTrees
 from shackdoo.provenance.names import is_inside
+from shackdoo.provenance.redacted_head import redacted_places
 
 DIFF, SNAPSHOT = "code.diff", "code.zip"
 STATE = ("commit", "diff_sha256", "untracked", "untracked_kept", "submodules", "snapshot_sha256")
 MOST = 1 << 24  # bytes of a difference that are read
 MOST_UNPACKED = 1 << 26  # bytes
 MOST_NAMED = 5
-REDACTED = b"# Secrets were taken out"
 
 Files = dict[str, tuple[Path, bool]]
 
@@ -141,12 +141,11 @@ def _patch(run: RecordedRun) -> Path | None:
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() == wanted:
         return path
-    if content.startswith(REDACTED):
-        head = content.split(b"\n\n")[0].decode("utf-8", "replace").splitlines()
-        places = [line[2:].split("  ")[0] for line in head[1:] if line.startswith("# ")]
+    if (places := redacted_places(content)) is not None:
+        lines = [place.split("  ")[0] for place in places]
         raise IngredientError(
             f"Secrets were taken out of the uncommitted changes of the run {run.name} "
-            f"({_some(places)}), so they can't be applied."
+            f"({_some(lines)}), so they can't be applied."
         )
     raise IngredientError(
         f"The {DIFF} of the run {run.name} is not the one that was recorded, so it is not applied."

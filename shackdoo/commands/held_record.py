@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
@@ -67,11 +68,11 @@ class HeldRecord:
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Tag the run; its process must have ended."""
-        self._write("tags", values=dict(values))
+        self._journal.write("tags", values=dict(values))
 
     def link(self, uid: str, values: Mapping[str, str]) -> None:
         """Let the store tag another run, if it has it."""
-        self._write("link", run_uid=uid, values=dict(values))
+        self._journal.write("link", run_uid=uid, values=dict(values))
 
     def told_status(self) -> str | None:
         """Return with what the process that computes has ended the run; None if it was killed."""
@@ -83,11 +84,12 @@ class HeldRecord:
         if not self.begun:
             shutil.rmtree(self.folder, ignore_errors=True)
             return
-        self._write("end", status=self.status)
+        self._journal.write("end", status=self.status)
+        self._journal.close()
         self.ship_when_begun()
 
-    def _write(self, kind: str, **fields: object) -> None:
+    @cached_property
+    def _journal(self) -> Journal:
+        """The journal, opened when its writer has left."""
         cut_torn_tail(self.folder / JOURNAL)
-        journal = Journal(self.folder / JOURNAL)
-        journal.write(kind, **fields)
-        journal.close()
+        return Journal(self.folder / JOURNAL)

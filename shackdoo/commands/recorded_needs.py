@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import yaml
@@ -19,13 +19,14 @@ from shackdoo.commands.joined import JOINED
 from shackdoo.commands.recorded_data import place_data
 from shackdoo.commands.recorded_image import image_for
 from shackdoo.commands.recorded_run import RecordedRun
+from shackdoo.commands.same_as_option import CONFIG
 from shackdoo.commands.stopped import MANIFEST, REQUEST
 from shackdoo.config.project import Project
 from shackdoo.errors import IngredientError, RequestError, ShackdooError
 from shackdoo.provenance.capture import write_manifest
 from shackdoo.provenance.compare import without_cache_flags
 from shackdoo.provenance.environment import MATTERS
-from shackdoo.provenance.environments import Rebuilt, missing, planned, python_for
+from shackdoo.provenance.environments import Plan, Rebuilt, missing, plan
 from shackdoo.provenance.packages import own_names
 from shackdoo.provenance.secrets import HIDDEN
 from shackdoo.provenance.worktree import Tree, make_tree, safe_target
@@ -93,9 +94,9 @@ class Needs:
         tree = make_tree(code, into, near, self.run.file, alone, self.fetching)
         if not (conf := safe_target(tree.root, PurePosixPath("conf"))).is_dir():
             conf.mkdir()  # an empty folder is in no commit
-        for step in tree.steps:
+        for step in (*tree.steps, *self._notebook_sources(tree)):
             self.say(f"code      {step}")
-        return replace(tree, steps=(*tree.steps, *self._notebook_sources(tree)))
+        return tree
 
     def _recorded_root(self) -> list[Path]:
         """Return where the project was, if the run was recorded on this machine."""
@@ -134,12 +135,17 @@ class Needs:
 
     def python(self, tree: Tree) -> Rebuilt:
         """Return a Python with the recorded packages."""
-        environment, state = self.manifest["environment"], self.project.state_dir()
         if self.here or self._in_image:
             self.say(f"packages  those of {'this environment' if self.here else 'the image'}")
             return Rebuilt(Path(sys.executable), False, 0.0)
-        self.say(f"packages  {planned(environment, state, own_names(tree.root))}")
-        return python_for(environment, state, self.say, own_names(tree.root))
+        return self._planned(tree).python(self.say)
+
+    def _planned(self, tree: Tree) -> Plan:
+        """Return which Python it will be, and say so."""
+        environment, state = self.manifest["environment"], self.project.state_dir()
+        planned = plan(environment, state, own_names(tree.root))
+        self.say(f"packages  {planned}")
+        return planned
 
     @property
     def _in_image(self) -> bool:
@@ -189,7 +195,7 @@ class Needs:
         if module is not None:
             target = str(values["task"]["_target_"]).removeprefix(MAIN)
             values["task"] = {**values["task"], "_target_": f"{module}.{target}"}
-        path = self.scratch / "config.yaml"
+        path = self.scratch / CONFIG
         path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
         # Beside it is looked for what was hidden, and for the secrets that are still to be had.
         write_manifest(self.manifest, self.scratch / MANIFEST)
@@ -235,9 +241,8 @@ class Needs:
         if self._in_image:
             self._check_image(tree)
             return
-        environment, state = self.manifest["environment"], self.project.state_dir()
-        self.say(f"packages  {planned(environment, state, own_names(tree.root))}")
-        if troubles := missing(environment, own_names(tree.root)):
+        self._planned(tree)
+        if troubles := missing(self.manifest["environment"], own_names(tree.root)):
             raise IngredientError("; ".join(troubles))
 
     def _check_image(self, tree: Tree) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from shackdoo.commands.run_lookup import RunLookup
+from shackdoo.commands.stopped import MANIFEST
 from shackdoo.config.project import Project
 from shackdoo.errors import RequestError, StoreError
 from shackdoo.provenance.capture import MANIFEST_SHA256
@@ -20,7 +21,6 @@ from shackdoo.tracking.journal import JOURNAL
 from shackdoo.tracking.listing import ListedRun
 from shackdoo.tracking.state import RUNS
 
-MANIFEST = "manifest.json"
 FOREIGN = "foreign"  # in the folder of a run that was fetched from a store
 FINISHED = "FINISHED"
 MAX_MANIFEST = 1 << 25  # bytes

@@ -98,7 +98,7 @@ class Reproduction:
         paths = [*map(str, ready.paths), *filter(None, [ready.variables.get("PYTHONPATH")])]
         environment = {
             **ready.variables,
-            **({"PYTHONPATH": os.pathsep.join(paths)} if paths else {}),
+            "PYTHONPATH": os.pathsep.join(paths),
             **again.variable(),
             ROOT_VARIABLE: str(ready.tree.root),
             STATE_VARIABLE: str(self.project.state_dir()),

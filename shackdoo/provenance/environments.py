@@ -49,6 +49,60 @@ class Rebuilt:
     paths: tuple[Path, ...] = ()
 
 
+@dataclass(frozen=True)
+class Plan:
+    """Which Python will have the recorded packages; its text says it in a line.
+
+    Attributes:
+        wanted: Python and packages.
+        paths: see :class:`Rebuilt`.
+        folder: of the environment, if the present one is not taken.
+        there: whether that is there and sound.
+    """
+
+    wanted: Wanted
+    paths: tuple[Path, ...]
+    folder: Path | None
+    there: bool
+
+    def __str__(self) -> str:
+        if self.folder is None:
+            return f"the present Python {self.wanted.python}, which has the recorded packages"
+        if self.there:
+            return f"{_python(self.folder)}, which was built before"
+        return f"one that is built: {_in_words(self.wanted)}"
+
+    def python(self, say: Say) -> Rebuilt:
+        """Return the Python, built if it is not there; ``say`` is told what takes long.
+
+        Raises:
+            IngredientError: if the Python or a package can't be had.
+        """
+        if self.folder is None:
+            return Rebuilt(Path(sys.executable), False, 0.0)
+        began = time.monotonic()
+        built = not self.there and _make(self.folder, self.wanted, say)
+        return Rebuilt(_python(self.folder), built, time.monotonic() - began, self.paths)
+
+
+def plan(recorded: Mapping[str, Any], state: Path, own: Collection[str] = ()) -> Plan:
+    """Return which Python a manifest's environment gets; nothing is built yet.
+
+    Args:
+        recorded: the part of the manifest.
+        state: the state folder, in which what is built is kept.
+        own: normalized names of packages whose code is the project's own.
+
+    Raises:
+        RequestError: if what is recorded is no Python or no package.
+    """
+    wanted, paths = _wanted(recorded, own)
+    if wanted.is_here():
+        return Plan(wanted, paths, None, True)
+    folder = state / ENVIRONMENTS / wanted.digest
+    return Plan(wanted, paths, folder, _is_sound(folder, wanted))
+
+
 def python_for(
     recorded: Mapping[str, Any], state: Path, say: Say, own: Collection[str] = ()
 ) -> Rebuilt:
@@ -64,13 +118,7 @@ def python_for(
         RequestError: if what is recorded is no Python or no package.
         IngredientError: if the Python or a package can't be had.
     """
-    began = time.monotonic()
-    wanted, paths = _wanted(recorded, own)
-    if wanted.is_here():
-        return Rebuilt(Path(sys.executable), False, 0.0)
-    folder = state / ENVIRONMENTS / wanted.digest
-    built = not _is_sound(folder, wanted) and _make(folder, wanted, say)
-    return Rebuilt(_python(folder), built, time.monotonic() - began, paths)
+    return plan(recorded, state, own).python(say)
 
 
 def missing(recorded: Mapping[str, Any], own: Collection[str] = ()) -> list[str]:
@@ -97,23 +145,6 @@ def missing(recorded: Mapping[str, Any], own: Collection[str] = ()) -> list[str]
     except UvError as error:
         raise cant_be_had(wanted, error) from None
     return found + [f"{package}: {why}" for package, why in gone.items()]
-
-
-def planned(recorded: Mapping[str, Any], state: Path, own: Collection[str] = ()) -> str:
-    """Return in a line which Python :func:`python_for` would take.
-
-    Args:
-        recorded: the environment of a manifest.
-        state: the state folder.
-        own: normalized names of packages whose code is the project's own.
-    """
-    wanted, _ = _wanted(recorded, own)
-    if wanted.is_here():
-        return f"the present Python {wanted.python}, which has the recorded packages"
-    folder = state / ENVIRONMENTS / wanted.digest
-    if _is_sound(folder, wanted):
-        return f"{_python(folder)}, which was built before"
-    return f"one that is built: {_in_words(wanted)}"
 
 
 def clear_half_built(state: Path) -> None:

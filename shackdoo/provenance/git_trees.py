@@ -7,25 +7,15 @@ neither the user's index, tree and refs nor settings, hooks, filters and diff dr
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from shackdoo.errors import IngredientError
+from shackdoo.provenance.plain_git import COMMIT, SETTINGS, without_git
 
-COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 PLAIN, EXECUTABLE, SUBMODULE = "100644", "100755", "160000"
-SETTINGS = {  # none of the user's
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_ATTR_NOSYSTEM": "1",
-    "GIT_NO_LAZY_FETCH": "1",
-    "GIT_NO_REPLACE_OBJECTS": "1",
-    "GIT_TERMINAL_PROMPT": "0",
-    "LC_ALL": "C",
-}
 
 
 class GitTrees:
@@ -151,7 +141,7 @@ class GitTrees:
         try:
             return subprocess.run(
                 ["git", f"--git-dir={self._repository}", *command],
-                env={**_without_git(), **SETTINGS, **index_file},
+                env={**without_git(), **SETTINGS, **index_file},
                 input=said,
                 stdout=into,
                 stderr=subprocess.PIPE,
@@ -168,7 +158,7 @@ def _borrowed(root: Path) -> tuple[str, Path] | None:
         done = subprocess.run(
             # With the user's settings, which tell whose repositories are trusted.
             ["git", "-C", str(root), *command],
-            env=_without_git(),
+            env=without_git(),
             capture_output=True,
             check=False,
         )
@@ -180,8 +170,3 @@ def _borrowed(root: Path) -> tuple[str, Path] | None:
 
 def _no_git(error: OSError) -> IngredientError:
     return IngredientError(f"git can't be run: {error.strerror}. Install git.")
-
-
-def _without_git() -> dict[str, str]:
-    """Return the environment without what git takes from it."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}

@@ -17,6 +17,7 @@ from typing import Any
 
 from detect_secrets.core.plugins.initialize import from_plugin_classname
 
+from shackdoo.provenance.redacted_head import redacted_head
 from shackdoo.provenance.secrets import Redactor
 from shackdoo.provenance.snapshot import ZIP
 from shackdoo.provenance.untracked import keeps_secrets
@@ -103,9 +104,8 @@ def _searched_zip(content: bytes) -> bytes:
 
 
 def _told(findings: list[Finding], text: str) -> bytes:
-    where = [f"# {each.file}:{each.line}  {each.kind}" for each in findings]
-    head = ["# Secrets were taken out of this file, so it can't be applied as it is:", *where, ""]
-    return ("\n".join(head) + text).encode("utf-8", "surrogateescape")
+    head = redacted_head(f"{each.file}:{each.line}  {each.kind}" for each in findings)
+    return (head + text).encode("utf-8", "surrogateescape")
 
 
 class _Reader:

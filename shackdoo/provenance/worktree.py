@@ -19,8 +19,9 @@ from typing import Any
 
 from shackdoo.errors import IngredientError, RequestError
 from shackdoo.provenance.names import is_inside
+from shackdoo.provenance.plain_git import COMMIT, SETTINGS, without_git
+from shackdoo.provenance.redacted_head import redacted_places
 
-COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 REMOTES = (
     re.compile(r"https?://[A-Za-z0-9\[][^\s\x00-\x1f]*"),
     re.compile(r"(?:git\+)?ssh://(?:[\w.-]+@)?[A-Za-z0-9\[][^\s\x00-\x1f]*"),
@@ -28,14 +29,8 @@ REMOTES = (
     re.compile(r"\w[\w.-]*@\w[\w.-]*:(?!-)[^\s\x00-\x1f:][^\s\x00-\x1f]*"),  # git@host:path
 )
 CREDENTIALS = re.compile(r"(?<=://)\*\*\*@")
-# No setting of anybody's is read, nothing of the tree is executed.
-PLAIN = {
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_ATTR_NOSYSTEM": "1",
-    "GIT_TERMINAL_PROMPT": "0",
-}
 REACHING = ("GIT_SSH", "GIT_SSH_COMMAND", "GIT_ASKPASS", "GIT_CONFIG_GLOBAL", "GIT_SSL_CAINFO")
+# No setting of the tree's own repository is followed, nothing of it is executed.
 INERT = (
     *("-c", f"core.hooksPath={os.devnull}", "-c", f"core.attributesFile={os.devnull}"),
     *("-c", "core.fsmonitor=false", "-c", "core.autocrlf=false", "-c", "submodule.recurse=false"),
@@ -47,8 +42,6 @@ SECONDS = 600  # of a fetch
 MAX_DIFF = 1 << 27  # bytes
 MAX_FILE = 1 << 26
 MAX_SNAPSHOT = 1 << 28
-REDACTED = b"# Secrets were taken out of this file"
-MARKED = "***REDACTED***"
 
 File = Callable[[str], Path | None]  # a file of the run's record, by its name there
 
@@ -282,25 +275,15 @@ def _recorded(path: Path | None, name: str, digest: str, what: str, most: int) -
     if path.stat().st_size > most:
         raise RequestError(f"{name} of the run has more than {most >> 20} MB; it is not taken.")
     content = path.read_bytes()
-    if content.startswith(REDACTED):
+    if (places := redacted_places(content)) is not None:
+        listed = "\n".join(f"  {place}" for place in places)
         raise IngredientError(
             f"The {what} of the run can't be had as they were, since secrets were taken out before "
-            f"they were shipped:\n{_taken_out(content)}\nOn the machine of the run they are whole."
+            f"they were shipped:\n{listed}\nOn the machine of the run they are whole."
         )
     if hashlib.sha256(content).hexdigest() != digest:
         raise RequestError(f"{name} has been changed since the run was recorded: another sha256.")
     return content
-
-
-def _taken_out(content: bytes) -> str:
-    """Return where the secrets were, as the head of a redacted file lists it."""
-    lines = content.decode("utf-8", "replace").splitlines()[1:]
-    places = []
-    for line in lines:
-        if not line.startswith("# "):
-            break
-        places.append(f"  {line.removeprefix('# ')}")
-    return "\n".join(places)
 
 
 def _put(name: PurePosixPath, kept: tuple[bytes, int], top: Path) -> None:
@@ -372,12 +355,9 @@ def _unpack(code: Mapping[str, Any], into: Path, file: File) -> str:
 
 def _environment(fetching: bool) -> dict[str, str]:
     """Return the environment of git; how a remote is reached is the user's own setting."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("GIT_") or (fetching and name in REACHING)
-    }
-    return kept | ({"GIT_TERMINAL_PROMPT": "0"} if fetching else PLAIN)
+    if fetching:
+        return without_git(REACHING) | {"GIT_TERMINAL_PROMPT": "0"}
+    return without_git() | SETTINGS
 
 
 def _run(

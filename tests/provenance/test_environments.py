@@ -359,13 +359,13 @@ def test_real_packages_of_the_real_index(state: Path) -> None:
         environments.missing(ask)
     except IngredientError as error:
         pytest.skip(f"no package index is reached: {error}")
-    plan = environments.planned(ask, state)
+    plan = str(environments.plan(ask, state))
     assert plan.startswith(f"one that is built: Python {HERE} with the 2 recorded packages")
     found = environments.python_for(ask, state, lambda _: None)
     ask_them = "import six, idna; print(six.__version__, idna.__version__)"
     said = subprocess.check_output([found.python, "-c", ask_them], text=True)
     assert said == "1.15.0 2.10\n"
-    assert environments.planned(ask, state) == f"{found.python}, which was built before"
+    assert str(environments.plan(ask, state)) == f"{found.python}, which was built before"
 
 
 def test_what_two_environments_dont_share() -> None:
