@@ -66,7 +66,7 @@ def build(keras: Any, parameters: dict[str, Any]) -> Any:
 
     def normalized(x: Any) -> Any:
         momentum = parameters["batch_norm_momentum"]
-        return layers.ReLU()(
+        return layers.LeakyReLU(0.0)(
             layers.BatchNormalization(momentum=momentum, epsilon=1e-5, scale=False)(x)
         )
 
@@ -83,7 +83,7 @@ def build(keras: Any, parameters: dict[str, Any]) -> Any:
         stem = convolution(filters // 2, size, stride, trainable=False)
         x = stem(x)
         stem.kernel.assign(cosine_waves(filters // 2, size))
-        x = layers.ReLU()(layers.Concatenate()([x, -x]))
+        x = layers.LeakyReLU(0.0)(layers.Concatenate()([x, -x]))
     x = convolution(parameters["body_filters"], parameters["body_size"], 1)(x)
     x = layers.Maximum()([x[:, row::2, column::2] for row in (0, 1) for column in (0, 1)])
     x = layers.Dense(parameters["dense_units"], use_bias=False)(layers.Flatten()(normalized(x)))

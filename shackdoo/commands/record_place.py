@@ -23,6 +23,7 @@ from shackdoo.provenance.redact import without_credentials
 from shackdoo.provenance.secrets import Redactor
 from shackdoo.report.drawing import FILES, draw
 from shackdoo.tracking.also import Patient, RunIdentity, Tee, find_trackers
+from shackdoo.tracking.continued import Continued
 from shackdoo.tracking.experiment_page import Recipe, note
 from shackdoo.tracking.journal import Header, JournalTracker, now_ms
 from shackdoo.tracking.memory import MemoryTracker
@@ -34,7 +35,7 @@ from shackdoo.tracking.shipping import (
 )
 from shackdoo.tracking.state import make_run_folder, new_run_uid
 from shackdoo.tracking.store import check_reachable, resolve_uri
-from shackdoo.tracking.tracker import Figure, Tracker
+from shackdoo.tracking.tracker import Figure, RunTracker
 
 if TYPE_CHECKING:
     from shackdoo.commands.checking import Checked
@@ -61,7 +62,7 @@ class Place:
     """
 
     uid: str
-    tracker: Tracker
+    tracker: RunTracker
     folder: Path | None
     where: str
     wait: float
@@ -158,7 +159,7 @@ def open_place(
     if config.tracking.required:
         check_reachable(uri)
     others = find_trackers(config.tracking.also)
-    tracker: Tracker
+    tracker: RunTracker
     if stopped is not None:
         folder, tracker = stopped.folder, stopped.go_on()
     else:
@@ -169,6 +170,8 @@ def open_place(
             uid, name, config.experiment, redactor.text(config.tag), config.task.name
         )
         tracker = Tee(tracker, [_patient(each, identity, checked, notice) for each in others])
+    if stopped is not None:
+        tracker = Continued(tracker, stopped.recorded)
     wait = max(config.tracking.wait, JOINED_WAIT if JOINED in os.environ else 0.0)
     held = again is not None
     return Place(uid, tracker, folder, without_credentials(uri), wait, model, report, held)

@@ -11,7 +11,7 @@ import math
 import signal
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -307,10 +307,14 @@ class Recording:
         self._progress.advanced(step, logs)
         self._reporting.advanced(step, logs)
 
-    def reported(self, step: int, logs: dict[str, float]) -> None:
+    def reported(self, reports: Sequence[tuple[int, dict[str, float]]]) -> None:
         """Journal the training's metrics so far in the epoch, as Keras shows them."""
-        means = {f"batch_{name}": value for name, value in logs.items()}
-        self.place.tracker.metrics(means, step=step)
+        self.place.tracker.metrics_at_steps(
+            [
+                (step, {f"batch_{name}": value for name, value in logs.items()})
+                for step, logs in reports
+            ]
+        )
 
     def epoch_ended(self, epoch: int, logs: dict[str, float]) -> None:
         """Journal the epoch's metrics and show them."""

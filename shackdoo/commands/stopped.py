@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from shackdoo.errors import RequestError
 from shackdoo.provenance.compare import Difference
-from shackdoo.tracking.continued import Continued, Recorded, read_recorded
+from shackdoo.tracking.continued import Recorded, read_recorded
 from shackdoo.tracking.journal import Entry, JournalTracker
 from shackdoo.tracking.shipping import reopen_shipping
 from shackdoo.tracking.state import LocalRun
@@ -63,13 +63,14 @@ class Stopped:
         """What its journal has, from before it goes on."""
         return read_recorded(self.folder / "journal.jsonl")
 
-    def go_on(self) -> Continued:
+    def go_on(self) -> JournalTracker:
         """Open its record again.
 
         Raises:
             RequestError: if another process has it open.
         """
-        recorded, end = self.recorded, time.monotonic() + LOCK_SECONDS
+        _ = self.recorded  # read before it is written again
+        end = time.monotonic() + LOCK_SECONDS
         while True:
             try:
                 tracker = JournalTracker(self.folder, None)
@@ -79,7 +80,7 @@ class Stopped:
                     raise RequestError(_running(self.uid)) from None
                 time.sleep(0.1)
         reopen_shipping(self.folder)
-        return Continued(tracker, recorded)
+        return tracker
 
     def accepting(self, changes: Sequence[Difference], now: Captured) -> Stopped:
         """Return it with what it is made of now, and differences that are to be passed over."""

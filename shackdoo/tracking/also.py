@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 
 from shackdoo.errors import RequestError, did_you_mean, listing
-from shackdoo.tracking.tracker import Artifact, Attachment, Status, Tracker
+from shackdoo.tracking.tracker import Artifact, Attachment, Points, RunTracker, Status, Tracker
 
 GROUP = "shackdoo.trackers"
 LEAST_PATIENCE = 5.0  # seconds that a tracker has at the end to take what waits
@@ -59,7 +59,7 @@ def find_trackers(names: Sequence[str]) -> list[EntryPoint]:
 class Tee:
     """A tracker that hands everything to a first one, and then to others in their own time."""
 
-    def __init__(self, first: Tracker, others: Sequence[Patient]) -> None:
+    def __init__(self, first: RunTracker, others: Sequence[Patient]) -> None:
         self._first = first
         self._others = others
 
@@ -72,6 +72,11 @@ class Tee:
         """Record metrics."""
         self._first.metrics(values, step)
         self._tell(lambda other: other.metrics(values, step))
+
+    def metrics_at_steps(self, points: Points) -> None:
+        """Record metrics at several steps; the others get them step by step."""
+        self._first.metrics_at_steps(points)
+        self._tell(lambda other: _each(other, points))
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Record tags."""
@@ -152,3 +157,8 @@ class Patient:
                 f"warning: the tracker '{self._name}' failed and gets nothing more: "
                 f"{type(error).__name__}: {error}"
             )
+
+
+def _each(tracker: Tracker, points: Points) -> None:
+    for step, values in points:
+        tracker.metrics(values, step)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shackdoo.tracking.journal import Entry, read_entries
-from shackdoo.tracking.tracker import Attachment, DataInput, Model, Status, Tracker
+from shackdoo.tracking.tracker import Attachment, DataInput, Model, Points, RunTracker, Status
 
 TIMINGS = frozenset({"epoch_seconds", "examples_per_second"})
 SYSTEM = "system/"  # begins the names of what the machine was measured at
@@ -104,7 +104,7 @@ class Continued:
             (name, step), value on record, value now.
     """
 
-    def __init__(self, tracker: Tracker, recorded: Recorded) -> None:
+    def __init__(self, tracker: RunTracker, recorded: Recorded) -> None:
         """Hand what is new to ``tracker``; ``recorded`` is what was there before."""
         self._tracker = tracker
         self._recorded = recorded
@@ -118,14 +118,23 @@ class Continued:
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
         """Record metrics that are not on record; compare those that are."""
+        if new := self._new(values, step):
+            self._tracker.metrics(new, step)
+
+    def metrics_at_steps(self, points: Points) -> None:
+        """Record metrics at several steps, as far as they are not on record."""
+        found = [(step, self._new(values, step)) for step, values in points]
+        if new := [(step, values) for step, values in found if values]:
+            self._tracker.metrics_at_steps(new)
+
+    def _new(self, values: Mapping[str, float], step: int) -> dict[str, float]:
+        """Return what is not on record; note what came out otherwise than it is on record."""
         known = self._recorded.metrics
         for name, value in values.items():
             before = known.get((name, step))
             if before is not None and name not in TIMINGS and not _same(before, float(value)):
                 self.differing.append(((name, step), before, float(value)))
-        new = {name: value for name, value in values.items() if (name, step) not in known}
-        if new:
-            self._tracker.metrics(new, step)
+        return {name: value for name, value in values.items() if (name, step) not in known}
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Record tags."""

@@ -15,13 +15,21 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from shackdoo.errors import RunError
-from shackdoo.tracking.tracker import Artifact, Attachment, DataInput, Figure, Model, Status
+from shackdoo.tracking.tracker import (
+    Artifact,
+    Attachment,
+    DataInput,
+    Figure,
+    Model,
+    Points,
+    Status,
+)
 
 JOURNAL = "journal.jsonl"
 HELD = "held"  # locked by who closes the run after its writer has left
@@ -102,11 +110,18 @@ class Journal:
             RunError: if the disk doesn't take it; then nothing of it is in the journal.
             ValueError: if the journal is closed.
         """
-        line = _ENCODE({"kind": kind, "time": now_ms(), **fields}) + "\n"
+        self.write_all([{"kind": kind, **fields}])
+
+    def write_all(self, entries: Iterable[Entry]) -> None:
+        """Append entries with one call of the system; otherwise like :meth:`write`."""
+        now = now_ms()
+        lines = "".join(
+            _ENCODE({"kind": entry["kind"], "time": now, **entry}) + "\n" for entry in entries
+        )
         with self._writing:
             if self._closing.is_set():  # the number of its file may be another file's by now
                 raise ValueError("The run has ended; nothing can be recorded.")
-            self._append(line.encode())
+            self._append(lines.encode())
         self._unsynced.set()
 
     def close(self) -> None:
@@ -173,8 +188,14 @@ class JournalTracker:
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
         """Record metrics; NaN and infinities keep their names."""
-        numbers = {name: float(value) for name, value in values.items()}
-        self._journal.write("metrics", step=step, values=numbers)
+        self.metrics_at_steps([(step, values)])
+
+    def metrics_at_steps(self, points: Points) -> None:
+        """Record metrics at several steps: all of them are on record when this returns."""
+        self._journal.write_all(
+            {"kind": "metrics", "step": step, "values": {k: float(v) for k, v in values.items()}}
+            for step, values in points
+        )
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Record tags."""

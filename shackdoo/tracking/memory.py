@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from shackdoo.tracking.tracker import Attachment, Status
+from shackdoo.tracking.tracker import Attachment, Points, Status
 
 
 class MemoryTracker:
@@ -26,6 +26,11 @@ class MemoryTracker:
         """Keep metrics."""
         self._check_open()
         self.recorded_metrics += [(name, float(value), step) for name, value in values.items()]
+
+    def metrics_at_steps(self, points: Points) -> None:
+        """Keep metrics at several steps."""
+        for step, values in points:
+            self.metrics(values, step)
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Keep tags."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -107,3 +107,13 @@ class Tracker(Protocol):
 
     def end(self, status: Status) -> None:
         """Close the record. Nothing may be recorded afterwards."""
+
+
+Points = Sequence[tuple[int, Mapping[str, float]]]  # steps, and the metrics at each
+
+
+class RunTracker(Tracker, Protocol):
+    """What a run writes to; a tracker of another package needs less."""
+
+    def metrics_at_steps(self, points: Points) -> None:
+        """Record metrics at several steps, for less than a call of ``metrics`` each."""

@@ -26,8 +26,8 @@ from shackdoo.training.checkpoint import Position, Snapshot
 from shackdoo.training.checkpoints import Checkpoints
 from shackdoo.training.dataset import Split
 from shackdoo.training.mirrored import programs_for
-from shackdoo.training.order import epoch_order, step_seeds
-from shackdoo.training.programs import Augment, Followed
+from shackdoo.training.order import Seeds, epoch_order, step_seeds
+from shackdoo.training.programs import Augment
 
 Logs = dict[str, float]
 
@@ -80,8 +80,8 @@ class Observer(Protocol):
     def advanced(self, step: int, logs: Logs) -> None:
         """So many steps of the epoch are done; ``logs`` are its means so far."""
 
-    def reported(self, step: int, logs: Logs) -> None:
-        """So many steps of the training are done, a multiple of ``report_every``."""
+    def reported(self, reports: Sequence[tuple[int, Logs]]) -> None:
+        """After so many steps of the training each, multiples of ``report_every``."""
 
     def epoch_ended(self, epoch: int, logs: Logs) -> None:
         """All metrics of the epoch: training, ``val_…``, seconds, examples a second."""
@@ -321,9 +321,11 @@ class Loop:
     def _report(self, before: int, followed: Sequence[Logs]) -> None:
         """Report what followed after ``before`` steps of the training, where it is time to."""
         every = self.options.report_every
-        for step, logs in enumerate(followed, start=before + 1):
-            if every and step % every == 0:
-                self.observer.reported(step, logs)
+        if every is None:
+            return
+        at_steps = enumerate(followed, start=before + 1)
+        if reports := [(step, logs) for step, logs in at_steps if step % every == 0]:
+            self.observer.reported(reports)
 
     def _run_chunk(
         self, epoch: int, first: int, last: int, order: np.ndarray[Any, Any], train: Split
@@ -340,18 +342,23 @@ class Loop:
         began = time.perf_counter()
         followed: list[Logs] = []
         if full:
-            followed += _each_step(
-                self._programs.train(train.take(positions[: full * size]), full, seeds[:full])
-            )
+            examples = train.take(positions[: full * size])
+            followed += self._follow(examples, full, seeds[:full])
         if full < last - first:
-            followed += _each_step(
-                self._programs.train(train.take(positions[full * size :]), 1, seeds[full:])
-            )
-        if self._foreseen is not None:  # now, as the number of chunks depends on the clock
-            self._programs.foresee(self._foreseen)
-            self._foreseen = None
+            followed += self._follow(train.take(positions[full * size :]), 1, seeds[full:])
         self._adapt_chunk(last - first, time.perf_counter() - began)
         return followed
+
+    def _follow(self, examples: Split, steps: int, seeds: Seeds) -> list[Logs]:
+        """Take the steps; return the metrics after each, if they are reported.
+
+        The evaluation is traced beside the first of all, as the number of calls to come depends
+        on the clock.
+        """
+        ahead, self._foreseen = self._foreseen, None
+        followed = self._programs.train(examples, steps, seeds, ahead)
+        columns = [values.tolist() for values in followed.values()]
+        return [dict(zip(followed, row, strict=True)) for row in zip(*columns, strict=True)]
 
     def _adapt_chunk(self, steps: int, seconds: float) -> None:
         """Choose the next chunk's length. It changes when others may act, not what is computed."""
@@ -363,12 +370,6 @@ class Loop:
     def _metrics(self) -> Logs:
         results = self.model.get_metrics_result()
         return {name: float(value) for name, value in results.items()}
-
-
-def _each_step(followed: Followed) -> list[Logs]:
-    """Return the metrics of each step from those of all."""
-    columns = [values.tolist() for values in followed.values()]
-    return [dict(zip(followed, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def acts_on_batches(callback: keras.callbacks.Callback) -> bool:

@@ -85,6 +85,9 @@ class MirroredPrograms(Programs):
         if any(_is_foreign(layer) for layer in self._model._flatten_layers()):
             self._check_own_losses(map_arrays(lambda leaf: leaf[0], batches)[0])
 
+    def _build_model(self, batch: Any) -> None:
+        self._model._symbolic_build(data_batch=batch)  # in the strategy's scope
+
     def _check_own_losses(self, inputs: Any) -> None:
         """Refuse what layers of the user's add to the loss; only a call tells, so one is traced."""
 
@@ -105,8 +108,7 @@ class MirroredPrograms(Programs):
         self._run(self._own_draws(self._model.train_step), self._model.train_step, batch)
 
     def _one_evaluation(self, batch: Any) -> Any:
-        one = super()._one_evaluation
-        outputs = self._run(one, one, batch)
+        outputs = self._run(self._tested, self._tested, batch)
         parts = self._devices if self._sharable(batch) else 1
         return tf.nest.map_structure(lambda leaf: tf.concat(self._copies(leaf)[:parts], 0), outputs)
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.src.backend import compute_output_spec
 
-from shackdoo.training.dataset import Split, map_arrays
+from shackdoo.training.dataset import Split, leaves, map_arrays
 from shackdoo.training.order import Seeds
 
 Augment = Callable[[Any, Any], Any]
@@ -64,29 +66,25 @@ class Programs:
         """Create the variables of optimizer and metrics, as far as the shapes of a batch tell."""
         self._build_state(map_arrays(lambda leaf: _stacked(leaf, 1), examples.parts))
 
-    def train(self, examples: Split, steps: int, seeds: Seeds) -> Followed:
+    def train(
+        self, examples: Split, steps: int, seeds: Seeds, ahead: Split | None = None
+    ) -> Followed:
         """Take ``steps`` training steps over the examples, in their order.
 
         Args:
             examples: ``steps`` batches of one size, one behind the other.
             steps: number of batches.
             seeds: for the augmentation of each step, ``(steps, 2)``.
+            ahead: a batch whose evaluation is traced meanwhile.
 
         Returns:
             Each metric by its name, after each step: ``(steps,)``; empty if they are not followed.
         """
         batches = map_arrays(lambda leaf: _stacked(leaf, steps), examples.parts)
         self._build_state(batches)
-        followed = self._with_way_out(lambda: self._take_steps(batches, tf.constant(seeds)))
+        given = tf.constant(seeds)
+        followed = self._with_way_out(lambda: self._take_steps(batches, given, ahead))
         return {name: values.numpy() for name, values in followed.items()}
-
-    def foresee(self, examples: Split) -> None:
-        """Trace the evaluation of such a batch.
-
-        TensorFlow's name for a program counts what the process did before, and XLA's cache goes
-        by the name: traced at a moment that is the same in each run, it is found there again.
-        """
-        self._evaluate.get_concrete_function(map_arrays(tf.convert_to_tensor, examples.parts))
 
     def evaluate(self, examples: Split) -> Any:
         """Add one batch to the model's metrics; return its outputs as NumPy arrays."""
@@ -114,22 +112,57 @@ class Programs:
         self._built = True
         batch = map_arrays(lambda leaf: leaf[0], batches)
         with contextlib.suppress(Exception):  # a model that must see numbers, not shapes
-            self._model._symbolic_build(data_batch=batch)
+            self._build_model(batch)
 
-    def _take_steps(self, batches: Any, seeds: Any) -> Any:
+    def _build_model(self, batch: Any) -> None:
+        """Build the state from shapes, without a call of the model where its layers tell them."""
+        known = _known_output(self._model, len(leaves(batch)[0]))
+        if known is None:
+            self._model._symbolic_build(data_batch=batch)
+            return
+        self._model.optimizer.build(self._model.trainable_variables)
+        inputs, targets, weights = map_arrays(
+            lambda leaf: keras.KerasTensor(leaf.shape, leaf.dtype.name), batch
+        )
+        compute_output_spec(
+            self._model.compute_metrics, inputs, targets, known, sample_weight=weights
+        )
+
+    def _take_steps(self, batches: Any, seeds: Any, ahead: Split | None) -> Any:
         """Run the program for batches of this shape, the same for any number of them."""
         any_number = map_arrays(
             lambda leaf: tf.TensorSpec([None, *leaf.shape[1:]], leaf.dtype), batches
         )
         self._train.get_concrete_function(any_number, tf.TensorSpec([None, 2], seeds.dtype))
-        return self._train(batches, seeds)
+        if ahead is None:
+            return self._train(batches, seeds)
+        with ThreadPoolExecutor(1) as beside:  # XLA compiles without Python's lock
+            steps = beside.submit(self._train, batches, seeds)
+            self._foresee(ahead)
+            return steps.result()
+
+    def _foresee(self, examples: Split) -> None:
+        """Trace the evaluation of such a batch.
+
+        TensorFlow's name for a program counts what the process did before, and XLA's cache goes
+        by the name: traced at a moment that is the same in each run, it is found there again.
+        """
+        self._evaluate.get_concrete_function(map_arrays(tf.convert_to_tensor, examples.parts))
 
     def _one_step(self, batch: Any) -> None:
         self._model.train_step(batch)
 
     def _one_evaluation(self, batch: Any) -> Any:
+        if type(self._model).test_step is not keras.Model.test_step:
+            return self._tested(batch)
+        with _outputs_of(self._model) as outputs:
+            self._model.test_step(batch)
+        return outputs[0]
+
+    def _tested(self, batch: Any) -> Any:
+        """Run any ``test_step`` and a pass of the model's own, which XLA merges with it."""
         self._model.test_step(batch)
-        return self._model(batch[0], training=False)  # XLA merges it with test_step's own pass
+        return self._model(batch[0], training=False)
 
     def _many_steps(self, batches: Any, seeds: Any) -> Any:
         steps = tf.shape(seeds)[0]
@@ -162,13 +195,59 @@ class Programs:
     def _with_way_out(self, run: Callable[[], Any]) -> Any:
         """Run a program; if XLA refuses it, say so and go on without XLA."""
         try:
-            return run()
+            with _unoptimized() if self.xla else contextlib.nullcontext():
+                return run()
         except _REFUSALS as refusal:
             if not self.xla:
                 raise
             self._notice(_refusal_notice(self._model, str(refusal)))
             self._build(xla=False)
             return run()
+
+
+def _known_output(model: keras.Model, examples: int) -> keras.KerasTensor | None:
+    """Return what a model puts out for so many; None if a call tells, or it is several things.
+
+    The losses of several outputs have a state, too.
+    """
+    if not type(model).call.__module__.startswith("keras."):
+        return None
+    try:
+        output = model.output
+    except (AttributeError, ValueError):
+        return None
+    if not isinstance(output, keras.KerasTensor):
+        return None
+    return keras.KerasTensor((examples, *output.shape[1:]), output.dtype)
+
+
+@contextlib.contextmanager
+def _outputs_of(model: keras.Model) -> Iterator[list[Any]]:
+    """Give a list that has, after Keras' own ``test_step``, what the model has put out in it."""
+    outputs: list[Any] = []
+    compute = model.compute_metrics
+
+    def seen(x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        outputs.append(y_pred)
+        return compute(x, y, y_pred, sample_weight=sample_weight)
+
+    model.compute_metrics = seen  # of this model only: a method of its class stays as it is
+    try:
+        yield outputs
+    finally:
+        del model.compute_metrics
+
+
+@contextlib.contextmanager
+def _unoptimized() -> Iterator[None]:
+    """Spare TensorFlow its own optimization of a graph whose steps XLA compiles anyway."""
+    option = "disable_meta_optimizer"
+    before = tf.config.optimizer.get_experimental_options().get(option, False)
+    tf.config.optimizer.set_experimental_options({option: True})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({option: before})
 
 
 def _stacked(leaf: Any, steps: int) -> Any:

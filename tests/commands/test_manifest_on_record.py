@@ -94,8 +94,8 @@ def test_a_training_and_an_inference(shackdoo: Run, own_project: Path, tmp_path:
     assert found.run.tags["shackdoo.environment_sha256"] == digest(manifest["environment"])
     assert "shackdoo.diff_sha256" not in found.run.tags
 
-    assert wait_shipped(run.folder, 60).done
-    away = RecordedRun(found.run, None, tmp_path / "elsewhere")
+    assert wait_shipped(run.folder, 60).done  # only then has it an id in the store
+    away = RecordedRun(read(tmp_path).run, None, tmp_path / "elsewhere")
     assert away.manifest == manifest
     (run.folder / "files" / "manifest.json").write_bytes(content.replace(b"Mnist_B", b"Mnist_C"))
     with pytest.raises(RequestError) as caught:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from recorded import record, state
 
+from shackdoo.commands.sync import AUTOGROUP
 from shackdoo.tracking.shipping import read_shipping, shipping_file, wait_shipped
 from shackdoo.tracking.state import local_runs, prune
 from shackdoo.tracking.tracker import Artifact
@@ -211,3 +213,20 @@ def test_sync_says_nothing_but_what_it_did(shackdoo: Run, own_project: Path) -> 
     assert done.stderr == ""
     assert done.stdout.count("\n") == 1
     assert folder.name in done.stdout
+
+
+@pytest.mark.skipif(not AUTOGROUP.exists(), reason="this system does not weigh whole sessions")
+def test_the_session_of_a_shipper_steps_aside() -> None:
+    """Its niceness alone says nothing to the sessions of others, as that of the training."""
+    code = (
+        "from shackdoo.commands import sync; sync._step_aside(); "
+        "print(sync.AUTOGROUP.read_text().split()[-1])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        start_new_session=True,
+    )
+    assert int(done.stdout) == 19

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from trainings import signalled
 
+from shackdoo.tracking.continued import read_recorded
 from shackdoo.tracking.shipping import wait_shipped
 from shackdoo.tracking.state import local_runs
 
@@ -87,3 +90,32 @@ def test_an_unknown_tracker_starts_nothing(shackdoo: Run, board: None) -> None:
     assert "No tracker 'my-bord' for tracking.also. Did you mean 'my-board'?" in done.stderr
     assert "Installed: my-board." in done.stderr
     assert local_runs(Path(os.environ["SHACKDOO_STATE"])) == []
+
+
+def test_a_resumed_run_hands_over_only_what_is_new_and_tells_what_differs(
+    shackdoo: Run, own_project: Path, board: None
+) -> None:
+    run, _ = signalled(
+        signal.SIGKILL,
+        *SHORT,
+        "checkpoint.seconds=1000",  # so that all is computed once more
+        "tracking.also=[my-board]",
+        when=lambda run: b'"loss"' in run.journal.read_bytes(),
+    )
+    assert wait_shipped(run.folder, 120).error is None
+    recorded = read_recorded(run.journal)
+    was = recorded.metrics["loss", 1]
+    text = run.journal.read_text()
+    run.journal.write_text(text.replace(f'"loss":{was!r}', '"loss":7.5', 1))
+    done = shackdoo("resume", run.uid)
+    assert done.returncode == 0, done.stderr
+    told = (
+        f"1 metrics came out otherwise than before the run was resumed, first loss at 1: 7.5 "
+        f"then, {was!r} now"
+    )
+    assert f"warning: {told}" in done.stderr
+    _, run_stored = stored(own_project)
+    assert run_stored.data.tags["shackdoo.resume_differs"] == told
+    missing = 2 - len(recorded.history()["loss"])
+    on_board = (own_project.parent / "board.txt").read_text()
+    assert on_board == f"Mnist_B {run.uid} FINISHED {missing}"

@@ -54,10 +54,12 @@ def test_only_what_is_new_is_recorded(folder: Path) -> None:
     tracker.attach(DATA)
     tracker.metrics({"loss": 0.5, "epoch_seconds": 11.0}, 1)
     tracker.metrics({"loss": 0.4, "odd": math.nan, "accuracy": 0.9}, 2)
+    tracker.metrics_at_steps([(100, {"batch_loss": 0.6}), (101, {"batch_loss": 0.7})])
     tracker.end("FINISHED")
-    assert kinds(folder)[before:] == ["resume", "metrics", "end"]
-    *_, (last, _), _ = read_entries(folder / JOURNAL)
-    assert (last["values"], last["step"]) == ({"accuracy": 0.9}, 2)
+    assert kinds(folder)[before:] == ["resume", "metrics", "metrics", "end"]
+    *_, (one, _), (other, _), _ = read_entries(folder / JOURNAL)
+    assert (one["values"], one["step"]) == ({"accuracy": 0.9}, 2)
+    assert (other["values"], other["step"]) == ({"batch_loss": 0.7}, 101)
     assert tracker.differing == []
     assert read_recorded(folder / JOURNAL).resumes == 1
 
@@ -65,7 +67,11 @@ def test_only_what_is_new_is_recorded(folder: Path) -> None:
 def test_another_value_is_noticed_and_the_first_one_stays(folder: Path) -> None:
     tracker = Continued(JournalTracker(folder, None), read_recorded(folder / JOURNAL))
     tracker.metrics({"loss": 0.4000001}, 2)
-    assert tracker.differing == [(("loss", 2), 0.4, 0.4000001)]
+    tracker.metrics_at_steps([(100, {"batch_loss": 0.5})])
+    assert tracker.differing == [
+        (("loss", 2), 0.4, 0.4000001),
+        (("batch_loss", 100), 0.6, 0.5),
+    ]
     tracker.end("FINISHED")
     assert read_recorded(folder / JOURNAL).metrics[("loss", 2)] == 0.4
 

@@ -13,7 +13,7 @@ import pytest
 from shackdoo.tracking.also import Patient, Tee
 from shackdoo.tracking.journal import JOURNAL, read_entries
 from shackdoo.tracking.memory import MemoryTracker
-from shackdoo.tracking.tracker import Artifact, DataInput, Tracker
+from shackdoo.tracking.tracker import Artifact, DataInput, RunTracker
 
 
 def entries(folder: Path) -> list[dict[str, Any]]:
@@ -22,7 +22,7 @@ def entries(folder: Path) -> list[dict[str, Any]]:
 
 class Memory:
     def __init__(self) -> None:
-        self.tracker: Tracker = MemoryTracker()
+        self.tracker: RunTracker = MemoryTracker()
 
     def metrics(self) -> list[tuple[str, float, int]]:
         return self.tracker.recorded_metrics  # type: ignore[attr-defined]
@@ -41,7 +41,7 @@ class Memory:
 
 
 class OnDisk:
-    def __init__(self, folder: Path, tracker: Tracker) -> None:
+    def __init__(self, folder: Path, tracker: RunTracker) -> None:
         self.folder, self.tracker = folder, tracker
 
     def of(self, kind: str) -> list[dict[str, Any]]:
@@ -66,10 +66,10 @@ class OnDisk:
 class Teed(Memory):
     """The second tracker beside a journal, seen once it has taken what it was handed."""
 
-    def __init__(self, journal: Tracker) -> None:
+    def __init__(self, journal: RunTracker) -> None:
         self.memory = MemoryTracker()
         self.other = Patient("memory", lambda: self.memory, pytest.fail, 0.0)
-        self.tracker: Tracker = Tee(journal, [self.other])
+        self.tracker: RunTracker = Tee(journal, [self.other])
 
     def metrics(self) -> list[tuple[str, float, int]]:
         return self._caught_up().recorded_metrics
@@ -108,6 +108,11 @@ def test_numbers_are_kept_exactly(recorded: Memory | OnDisk) -> None:
     *exact, (name, number, step) = recorded.metrics()
     assert exact == [(key, value, 3) for key, value in values.items()]
     assert (name, math.isnan(number), step) == ("loss", True, 4)
+
+
+def test_several_steps_at_once(recorded: Memory | OnDisk) -> None:
+    recorded.tracker.metrics_at_steps([(5, {"loss": 0.25, "accuracy": 0.5}), (7, {"loss": 0.125})])
+    assert recorded.metrics() == [("loss", 0.25, 5), ("accuracy", 0.5, 5), ("loss", 0.125, 7)]
 
 
 def test_params_tags_and_attachments(recorded: Memory | OnDisk, tmp_path: Path) -> None:

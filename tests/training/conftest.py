@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 
@@ -19,8 +21,8 @@ class Notes:
     def advanced(self, step: int, logs: dict[str, float]) -> None:
         self.steps.append(step)
 
-    def reported(self, step: int, logs: dict[str, float]) -> None:
-        self.reports.append((step, logs))
+    def reported(self, reports: Sequence[tuple[int, dict[str, float]]]) -> None:
+        self.reports += reports
 
     def epoch_ended(self, epoch: int, logs: dict[str, float]) -> None:
         self.epochs.append(logs)

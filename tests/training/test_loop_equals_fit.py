@@ -165,3 +165,42 @@ def test_evaluation_returns_one_row_an_example_in_order(notes: Any) -> None:
         rel=1e-5,
     )
     assert map_arrays(len, case.split.inputs) == len(evaluation.predictions)
+
+
+@pytest.mark.parametrize("own_step", [False, True])
+def test_outputs_of_several_heads_are_those_of_predict(notes: Any, own_step: bool) -> None:
+    case = CASES["two outputs"]
+    model = case.build()
+    if own_step:  # another way to the same: what test_step puts out is not known then
+        model.__class__ = type("Own", (type(model),), {"test_step": _own_test_step})
+    before = set(vars(model))
+    evaluation = Loop(model, OPTIONS, notes).evaluate(case.split)
+    assert "compute_metrics" not in set(vars(model)) - before
+    expected = model.predict(case.split.inputs, verbose=0)
+    assert evaluation.predictions.keys() == expected.keys() == {"label", "size"}
+    for head, outputs in expected.items():
+        np.testing.assert_allclose(evaluation.predictions[head], outputs, rtol=1e-5, atol=1e-6)
+    told = model.evaluate(case.split.inputs, case.split.targets, verbose=0, return_dict=True)
+    assert evaluation.metrics == pytest.approx(told, rel=1e-5)
+
+
+def _own_test_step(self: Any, data: Any) -> Any:
+    inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
+    outputs = self(inputs, training=False)
+    loss = self.compute_loss(inputs, targets, outputs, weights, training=False)
+    self._loss_tracker.update_state(loss, sample_weight=inputs.shape[0])
+    return self.compute_metrics(inputs, targets, outputs, weights)
+
+
+@pytest.mark.parametrize("name", ["dropout off", "two outputs"])
+def test_a_step_is_traced_once(name: str, notes: Any) -> None:
+    """What a step needs is built before: a trace that builds it would be made once more."""
+    model, traced = CASES[name].build(), list[str]()
+
+    def train_step(self: Any, data: Any) -> Any:
+        traced.append("once")
+        return super(type(self), self).train_step(data)
+
+    model.__class__ = type("Counted", (type(model),), {"train_step": train_step})
+    Loop(model, replace(OPTIONS, drop_remainder=True), notes).fit(CASES[name].split)
+    assert traced == ["once"]
