@@ -245,6 +245,21 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
         print("| " + " | ".join(row) + " |")
 
 
+def print_difference(title: str, results: Mapping[str, Sequence[Measure]]) -> None:
+    """Print a table of two variants, and what the second takes more, pair by pair."""
+    rows = [
+        (name, figure(each.wall for each in some), figure(each.cpu for each in some))
+        for name, some in results.items()
+    ]
+    pairs = list(zip(*results.values(), strict=True))
+    difference = (
+        "difference, pair by pair",
+        figure(other.wall - one.wall for one, other in pairs),
+        figure(other.cpu - one.cpu for one, other in pairs),
+    )
+    print_table(title, ("what", "wall s", "CPU s"), [*rows, difference])
+
+
 def print_machine() -> None:
     """Print what the figures were taken on and how busy it was."""
     packages = ", ".join(

@@ -12,11 +12,10 @@ from measure import (
     SHACKDOO,
     Measure,
     adopt_orphans,
-    figure,
     interleave,
     place,
+    print_difference,
     print_machine,
-    print_table,
     reap,
     run,
 )
@@ -44,18 +43,8 @@ def main() -> None:
 
         turns = {"shackdoo train": trained, "shackdoo reproduce": reproduced}
         results = interleave(turns, arguments.rounds)
-    pairs = list(zip(*results.values(), strict=True))
-    rows = [
-        (name, figure(m.wall for m in some), figure(m.cpu for m in some))
-        for name, some in results.items()
-    ]
-    difference = (
-        "difference, pair by pair",
-        figure(b.wall - a.wall for a, b in pairs),
-        figure(b.cpu - a.cpu for a, b in pairs),
-    )
     title = f"{arguments.task}, identical each time, {arguments.rounds} pairs"
-    print_table(title, ("what", "wall s", "CPU s"), [*rows, difference])
+    print_difference(title, results)
     print_machine()
 
 

@@ -12,11 +12,10 @@ from measure import (
     SHACKDOO,
     Measure,
     adopt_orphans,
-    figure,
     interleave,
     place,
+    print_difference,
     print_machine,
-    print_table,
     reap,
     run,
 )
@@ -45,19 +44,11 @@ def main() -> None:
             reap()
             return measured
 
-        results = interleave({"on": recorded, "off": unrecorded}, arguments.rounds)
-    pairs = list(zip(results["on"], results["off"], strict=True))
-    rows = [
-        (f"tracking {name}", figure(m.wall for m in some), figure(m.cpu for m in some))
-        for name, some in results.items()
-    ]
-    difference = (
-        "difference, pair by pair",
-        figure(a.wall - b.wall for a, b in pairs),
-        figure(a.cpu - b.cpu for a, b in pairs),
-    )
+        results = interleave(
+            {"tracking off": unrecorded, "tracking on": recorded}, arguments.rounds
+        )
     title = f"{arguments.task} until the prompt, {arguments.rounds} pairs"
-    print_table(title, ("what", "wall s", "CPU s"), [*rows, difference])
+    print_difference(title, results)
     print_machine()
 
 

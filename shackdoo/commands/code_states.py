@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import os
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +13,14 @@ from shackdoo.commands.recorded_run import RecordedRun
 from shackdoo.config.project import Project
 from shackdoo.errors import IngredientError
 from shackdoo.provenance.git_trees import GitTrees
+from shackdoo.provenance.kept_file import UnlikeError, kept_content, kept_members
 from shackdoo.provenance.names import is_inside
-from shackdoo.provenance.redacted_head import redacted_places
 
 DIFF, SNAPSHOT = "code.diff", "code.zip"
 STATE = ("commit", "diff_sha256", "untracked", "untracked_kept", "submodules", "snapshot_sha256")
 MOST = 1 << 24  # bytes of a difference that are read
 MOST_UNPACKED = 1 << 26  # bytes
+MOST_KEPT = 1 << 27  # bytes
 MOST_NAMED = 5
 
 Files = dict[str, tuple[Path, bool]]
@@ -136,20 +135,28 @@ def _patch(run: RecordedRun) -> Path | None:
     if wanted is None:
         return None
     path = run.file(DIFF)
-    if path is None:
-        raise IngredientError(f"The uncommitted changes of the run {run.name} can't be had.")
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() == wanted:
-        return path
-    if (places := redacted_places(content)) is not None:
-        lines = [place.split("  ")[0] for place in places]
-        raise IngredientError(
-            f"Secrets were taken out of the uncommitted changes of the run {run.name} "
-            f"({_some(lines)}), so they can't be applied."
-        )
-    raise IngredientError(
-        f"The {DIFF} of the run {run.name} is not the one that was recorded, so it is not applied."
-    )
+    try:
+        kept_content(path, wanted, MOST_KEPT)
+    except UnlikeError as error:
+        raise IngredientError(_patch_told(error, run)) from None
+    return path
+
+
+def _patch_told(error: UnlikeError, run: RecordedRun) -> str:
+    match error.why:
+        case "absent":
+            return f"The uncommitted changes of the run {run.name} can't be had."
+        case "redacted":
+            lines = [place.split("  ")[0] for place in error.places]
+            return (
+                f"Secrets were taken out of the uncommitted changes of the run {run.name} "
+                f"({_some(lines)}), so they can't be applied."
+            )
+        case _:
+            return (
+                f"The {DIFF} of the run {run.name} is not the one that was recorded, so it is not "
+                f"applied."
+            )
 
 
 def _untracked(run: RecordedRun, notes: list[str]) -> Iterator[tuple[str, tuple[Path, bool]]]:
@@ -158,10 +165,12 @@ def _untracked(run: RecordedRun, notes: list[str]) -> Iterator[tuple[str, tuple[
     missing = [name for name in _code(run).get("untracked") or () if name not in kept]
     for name, wanted in kept.items():
         path = run.file(f"untracked/{name}") if is_inside(name) else None
-        if path is None or hashlib.sha256(path.read_bytes()).hexdigest() != wanted:
+        try:
+            kept_content(path, wanted, MOST_KEPT)
+        except UnlikeError:
             missing.append(name)
         else:
-            yield name, (path, os.access(path, os.X_OK))
+            yield name, (Path(str(path)), os.access(str(path), os.X_OK))
     if missing:
         notes.append(
             f"Untracked files of the run {run.name} are not at hand as they were: {_some(missing)}."
@@ -210,17 +219,16 @@ def _snapshot(run: RecordedRun, scratch: Path) -> Files:
         raise IngredientError(
             f"The run {run.name} was not made in a git repository, and its code was not kept."
         )
-    if hashlib.sha256(path.read_bytes()).hexdigest() != wanted:
-        raise IngredientError(f"The {SNAPSHOT} of the run {run.name} is not the one recorded.")
+    try:
+        members = kept_members(path, wanted, MOST_UNPACKED)
+    except UnlikeError as error:
+        why = "too large to unpack" if error.why == "large" else "not the one recorded"
+        raise IngredientError(f"The {SNAPSHOT} of the run {run.name} is {why}.") from None
     found: Files = {}
-    with zipfile.ZipFile(path) as archive:
-        entries = [each for each in archive.infolist() if is_inside(each.filename)]
-        if sum(each.file_size for each in entries) > MOST_UNPACKED:
-            raise IngredientError(f"The {SNAPSHOT} of the run {run.name} is too large to unpack.")
-        for number, each in enumerate(entry for entry in entries if not entry.is_dir()):
-            target = scratch / str(number)
-            target.write_bytes(archive.read(each))
-            found[each.filename] = (target, bool(each.external_attr >> 16 & 0o111))
+    for number, each in enumerate(member for member in members if is_inside(member.name)):
+        target = scratch / str(number)
+        target.write_bytes(each.content)
+        found[each.name] = (target, each.executable)
     return found
 
 

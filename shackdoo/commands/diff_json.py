@@ -8,7 +8,7 @@ from typing import Any
 from shackdoo.commands.diff_text import counted_in
 from shackdoo.commands.recorded_run import RecordedRun
 from shackdoo.commands.run_comparison import Comparison
-from shackdoo.provenance.outcome import same_number
+from shackdoo.metric_names import same_number
 from shackdoo.provenance.ranking import rank
 
 MOST = 1 << 20  # characters of a difference of code

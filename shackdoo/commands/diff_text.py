@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 from shackdoo.commands.recorded_run import RecordedRun
 from shackdoo.commands.run_comparison import Comparison
+from shackdoo.metric_names import STEPS, same_number
 from shackdoo.provenance.compare import is_inference
-from shackdoo.provenance.outcome import Effect, same_number
+from shackdoo.provenance.outcome import Effect
 from shackdoo.provenance.ranking import NONE, table
 
 LINES = 80  # of a difference of code
@@ -16,7 +17,6 @@ ROWS = 40  # of the table of what differs
 NAMES = 8  # of files
 ARRAYS = 3
 FIRST, SECOND = "A", "B"
-BATCH = "batch_"  # begins the names of what is recorded by step
 
 
 def lines(comparison: Comparison, whole_code: bool) -> Iterator[str]:
@@ -37,7 +37,7 @@ def lines(comparison: Comparison, whole_code: bool) -> Iterator[str]:
 
 def counted_in(metric: str) -> str:
     """Return what the points of a metric's curve are counted in: step or epoch."""
-    return "step" if metric.startswith(BATCH) else "epoch"
+    return "step" if metric.startswith(STEPS) else "epoch"
 
 
 def _head(run: RecordedRun) -> str:

@@ -1,4 +1,4 @@
-"""Containers whose ``mlflow run`` is gone: a killed one leaves its training running.
+"""Containers whose starter is gone: a killed one leaves its training running.
 
 Each ``mlflow run``, and each target of make that starts a container, notes it in
 ``containers/<process id>.cid`` of the state folder.
@@ -95,8 +95,8 @@ def _stop_one(client: Any, note: Path) -> bool:
             _remove(container)
             return True
         print(
-            f"stopping container {identifier[:SHOWN]}, whose `mlflow run` is gone; a training in "
-            f"it is closed as KILLED",
+            f"stopping container {identifier[:SHOWN]}, whose starter (`mlflow run`, make, "
+            f"`shackdoo reproduce`) is gone; a training in it is closed as KILLED",
             file=sys.stderr,
             flush=True,
         )
@@ -105,7 +105,7 @@ def _stop_one(client: Any, note: Path) -> bool:
         return True
     except (APIError, RequestException, OSError) as error:
         print(
-            f"warning: the container of {note}, whose `mlflow run` is gone, can't be stopped: "
+            f"warning: the container of {note}, whose starter is gone, can't be stopped: "
             f"{' '.join(str(error).split())}. `docker stop` may tell more.",
             file=sys.stderr,
         )

@@ -13,8 +13,7 @@ from shackdoo.catalog import Catalog
 from shackdoo.config.project import Project
 from shackdoo.config.schema import CatalogEntry
 from shackdoo.errors import CatalogError, IngredientError
-from shackdoo.provenance.names import is_inside
-from shackdoo.provenance.worktree import safe_target
+from shackdoo.provenance.names import is_inside, safe_target
 
 SHOWN = 12  # digits of a digest, for people
 

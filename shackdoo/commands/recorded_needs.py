@@ -27,9 +27,10 @@ from shackdoo.provenance.capture import write_manifest
 from shackdoo.provenance.compare import without_cache_flags
 from shackdoo.provenance.environment import MATTERS
 from shackdoo.provenance.environments import Plan, Rebuilt, missing, plan
+from shackdoo.provenance.names import safe_target
 from shackdoo.provenance.packages import own_names
 from shackdoo.provenance.secrets import HIDDEN
-from shackdoo.provenance.worktree import Tree, make_tree, safe_target
+from shackdoo.provenance.worktree import Tree, make_tree
 
 Say = Callable[[str], None]
 MAIN = "__main__."  # begins the target of a task that was written in a notebook or a script

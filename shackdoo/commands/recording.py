@@ -24,14 +24,14 @@ from shackdoo.commands.model_code import ModelCode, keep_code
 from shackdoo.commands.record_place import open_place
 from shackdoo.commands.reporting import Reporting
 from shackdoo.commands.results import answer_types, fingerprints, print_result, save_model
-from shackdoo.commands.same_as import SAME_AS
+from shackdoo.commands.run_tags import links, opening_tags
 from shackdoo.commands.sending import Sending
 from shackdoo.commands.stopped import CHECKPOINTS, REQUEST
 from shackdoo.config.compose import as_yaml
 from shackdoo.config.record import flatten
 from shackdoo.errors import ShackdooError
+from shackdoo.metric_names import STEPS, TEST
 from shackdoo.provenance.capture import MANIFEST_SHA256, write_manifest
-from shackdoo.provenance.environment import digest as environment_digest
 from shackdoo.task import Training
 from shackdoo.tracking.continued import Continued
 from shackdoo.tracking.tracker import Artifact, DataInput, Model
@@ -49,9 +49,6 @@ if TYPE_CHECKING:
     from shackdoo.task import Result
     from shackdoo.tracking.system import SystemMetrics
     from shackdoo.training.dataset import Dataset
-
-
-BEFORE = "before it was resumed: "
 
 
 class Terminated(BaseException):
@@ -175,20 +172,10 @@ class Recording:
         composed, tracker = self.checked.composed, self.place.tracker
         values = self._redactor.value(composed.values)
         tracker.params(_named(flatten(values)))
-        tracker.tags(
-            {
-                **{name: str(value) for name, value in values["tags"].items()},
-                "shackdoo.task": composed.config.task.name,
-                "shackdoo.tag": self._redactor.text(composed.config.tag),
-                "shackdoo.lineage": self.checked.lineage(),
-                **_digest_tags(self._manifest, composed.config.task.data),
-                **self._resumed_tags(),
-                **self._first_tags(),
-                **({} if self.again is None else self.again.tags()),
-                **self._same_tags(),
-                **self.own_tags(),
-            }
-        )
+        self._manifest |= links(self.checked)
+        tags = opening_tags(self.checked, self._manifest, self.stopped, self._redactor)
+        again = {} if self.again is None else self.again.tags()
+        tracker.tags({**tags, **again, **self.own_tags()})
         self._keep_request()
         self._attach_text("config.yaml", as_yaml(values))
         code = self._keep_code()
@@ -205,35 +192,6 @@ class Recording:
             base = None if composed.base is None else composed.base.to_json()
             asked = {"overrides": list(composed.overrides), "same_as": base}
             self.place.keep(REQUEST, json.dumps(asked).encode())
-
-    def _resumed_tags(self) -> dict[str, str]:
-        """Return what tells that the run was resumed, and with what changes."""
-        if self.stopped is None:
-            return {}
-        tags = {"shackdoo.resumes": str(self.stopped.recorded.resumes + 1)}
-        if error := self.stopped.recorded.tags.get("shackdoo.error"):
-            tags["shackdoo.error"] = f"{BEFORE}{error.removeprefix(BEFORE)}"
-        if self.stopped.changes:
-            changes = "; ".join(str(change) for change in self.stopped.changes)
-            tags["shackdoo.resumed_with_changes"] = self._redactor.text(changes)
-        return tags
-
-    def _first_tags(self) -> dict[str, str]:
-        """Return what links the run to the one whose weights it starts with."""
-        first = self.checked.first_weights
-        if first is None:
-            return {}
-        self._manifest["init_from"] = {"run": first.uid, "weights_sha256": first.weights_sha256}
-        tags = {"shackdoo.init_from": first.uid, "shackdoo.init_from_mlflow_run": first.mlflow_id}
-        return {name: value for name, value in tags.items() if value is not None}
-
-    def _same_tags(self) -> dict[str, str]:
-        """Return what links the run to the one whose configuration it has."""
-        base = self.checked.composed.base
-        if base is None:
-            return {}
-        self._manifest["same_as"] = {"run": base.uid}
-        return {} if base.uid is None else {SAME_AS: base.uid}
 
     def _kept_code(self) -> ModelCode | None:
         """Return the code that the model will be logged with, if there will be one."""
@@ -311,7 +269,7 @@ class Recording:
         """Journal the training's metrics so far in the epoch, as Keras shows them."""
         self.place.tracker.metrics_at_steps(
             [
-                (step, {f"batch_{name}": value for name, value in logs.items()})
+                (step, {f"{STEPS}{name}": value for name, value in logs.items()})
                 for step, logs in reports
             ]
         )
@@ -346,7 +304,7 @@ class Recording:
         """Put the results on record: metrics, fingerprints, model, pictures; print them."""
         self.lap("run")
         tracker = self.place.tracker
-        tests = {name: v for name, v in result.metrics.items() if name.startswith("test_")}
+        tests = {name: v for name, v in result.metrics.items() if name.startswith(TEST)}
         tracker.metrics(tests, step=len(self._history.get("loss", ())))
         if result.xla is not None:
             self._manifest["determinism"]["xla_used"] = result.xla
@@ -491,22 +449,3 @@ def _ending(error: BaseException | None) -> tuple[Any, int]:
 def _named(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values with no bare names: ``mlflow run`` logs its own ``task`` and others."""
     return {key if "." in key else f"config.{key}": value for key, value in values.items()}
-
-
-def _digest_tags(manifest: Mapping[str, Any], data: str) -> dict[str, str]:
-    """Return the tags by which runs of the same ingredients are found."""
-    code = manifest["code"]
-    tags = {
-        "shackdoo.code": _commit(code),
-        "shackdoo.config_digest": manifest["config_digest"],
-        "shackdoo.data_sha256": manifest["data"].get(data, {}).get("sha256"),
-        "shackdoo.environment_sha256": environment_digest(manifest["environment"]),
-        "shackdoo.diff_sha256": code["diff_sha256"],
-    }
-    return {name: value for name, value in tags.items() if value is not None}
-
-
-def _commit(code: Mapping[str, Any]) -> str:
-    """Return the commit, marked if the tree differs from it."""
-    commit = code.get("commit")
-    return f"{commit}{'+dirty' if code.get('dirty') else ''}" if commit else "unversioned"

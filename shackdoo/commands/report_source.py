@@ -12,6 +12,7 @@ from shackdoo.commands.parent_task import read_answer
 from shackdoo.commands.report_content import report_content
 from shackdoo.config.project import Project
 from shackdoo.errors import RequestError, StoreError
+from shackdoo.metric_names import is_of_epochs
 from shackdoo.report.content import Content, read_content
 from shackdoo.tracking.blobs import LostBlobError, checked_blob
 from shackdoo.tracking.journal import JOURNAL, read_entries
@@ -19,7 +20,6 @@ from shackdoo.tracking.listing import KIND, RUNNING, STATUSES, ListedRun
 from shackdoo.tracking.state import RUNS
 
 PAGE, MANIFEST = "report.json", "manifest.json"
-NO_HISTORY = ("test_", "batch_", "system/")  # beginnings of metrics that have no value an epoch
 Steps = dict[str, dict[int, float]]  # metric to the value at each step
 
 
@@ -69,7 +69,7 @@ def _stored(run: ListedRun) -> Content:
         return content
     from shackdoo.tracking.mlflow_history import metric_history
 
-    names = [name for name in run.metrics if not name.startswith(NO_HISTORY)]
+    names = [name for name in run.metrics if is_of_epochs(name)]
     steps = metric_history(run.store, run.mlflow_run_id, names)
     try:
         manifest = json.loads(_artifact(run, MANIFEST) or "{}")
@@ -114,7 +114,7 @@ def _put_together(
     history = {
         name: [values[step] for step in sorted(values)]
         for name, values in steps.items()
-        if not name.startswith(NO_HISTORY)
+        if is_of_epochs(name)
     }
     return report_content(
         facts,

@@ -22,8 +22,9 @@ from shackdoo.commands.verdict import Verdict, described
 from shackdoo.config.project import ROOT_VARIABLE, STATE_VARIABLE, Project
 from shackdoo.config.record import config_digest
 from shackdoo.errors import IngredientError, RequestError, RunError
+from shackdoo.metric_names import STEPS
 from shackdoo.provenance.compare import differences
-from shackdoo.provenance.outcome import STEPS, Outcome, effect
+from shackdoo.provenance.outcome import Outcome, effect
 from shackdoo.provenance.packages import normalized, own_names
 from shackdoo.provenance.ranking import ranked
 from shackdoo.tracking.store import VARIABLE as URI_VARIABLE

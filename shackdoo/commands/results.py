@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shackdoo.metric_names import TEST, VALIDATION
 from shackdoo.provenance.fingerprint import array_digest, fingerprint
 from shackdoo.tracking.tracker import TEXT, Artifact, Model, Tensor
 from shackdoo.training.dataset import leaves, map_arrays
@@ -89,7 +90,7 @@ def _type(column: np.ndarray[Any, Any]) -> str:
 
 def print_result(result: Result, model: Path, weights: str, uid: str) -> None:
     """Print the result, the only lines on standard output."""
-    shown = {k: v for k, v in result.metrics.items() if k.startswith(("val_", "test_"))}
+    shown = {k: v for k, v in result.metrics.items() if k.startswith((VALIDATION, TEST))}
     for name, value in sorted(shown.items()):
         print(f"{name:<15} {value:.4f}")
     print(f"{'model':<15} {model}")

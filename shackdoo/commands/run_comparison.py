@@ -11,8 +11,9 @@ from shackdoo.commands.code_states import CodeDiff, code_diff
 from shackdoo.commands.recorded_run import RecordedRun
 from shackdoo.config.project import Project
 from shackdoo.errors import RequestError
+from shackdoo.metric_names import same_number
 from shackdoo.provenance.compare import Difference, all_differences, is_inference, unknown_parts
-from shackdoo.provenance.outcome import Effect, effect, same_number
+from shackdoo.provenance.outcome import Effect, effect
 from shackdoo.provenance.ranking import ranked
 from shackdoo.tracking.listing import KIND
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
+from shackdoo.metric_names import TEST, VALIDATION
 from shackdoo.provenance.redact import without_credentials
 from shackdoo.report.tree import Node
 from shackdoo.tracking.listing import KIND, ListedRun
@@ -125,7 +126,7 @@ def main_metrics(run: ListedRun, metric: str | None) -> list[str]:
     ``metric`` comes first, then what ranks the runs of its task; of the others those of the test
     and the validation, if there are any.
     """
-    main = {name for name in run.metrics if name.startswith(("test_", "val_"))}
+    main = {name for name in run.metrics if name.startswith((TEST, VALIDATION))}
     chosen = (metric, run.params.get("best.metric"))
     wanted = dict.fromkeys([*chosen, *FIRST, *sorted(run.metrics)])
     shown = (main or {*run.metrics}) | {*chosen}

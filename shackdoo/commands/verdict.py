@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from shackdoo.metric_names import STEPS, same_number
 from shackdoo.provenance.compare import Difference
-from shackdoo.provenance.outcome import Effect, Outcome, Parting, same_number
+from shackdoo.provenance.outcome import Effect, Outcome, Parting
 from shackdoo.provenance.ranking import Rank, rank, table
 
 Cells = tuple[str, str, str, str]  # of a row: ingredient, recorded, now, whether they are the same
@@ -217,7 +218,7 @@ def _parted(parting: Parting | None, effect: Effect) -> str:
     if parting is None:
         wrong = [n for n, (one, other) in effect.metrics.items() if not same_number(one, other)]
         return f"{', '.join(wrong) or 'the predictions'} differ"
-    unit = "step" if parting.name.startswith("batch_") else "epoch"
+    unit = "step" if parting.name.startswith(STEPS) else "epoch"
     return f"{parting.name} parts at {unit} {parting.step}: {parting.first!r} → {parting.second!r}"
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path, PurePosixPath
+
+from shackdoo.errors import RequestError
+
 LONGEST = 4096  # characters, as paths are on Linux
 ODD = "it has a name that can't be put back safely"
 
@@ -18,6 +22,35 @@ def is_inside(name: str) -> bool:
             part in ("", ".", "..") or part.lower().rstrip(". ") == ".git" for part in parts
         )
     )
+
+
+def inside(name: str) -> PurePosixPath:
+    """Return a recorded name of a file as a path that stays inside the tree.
+
+    Raises:
+        RequestError: if it does not.
+    """
+    if not is_inside(name):
+        raise RequestError(f"The record names the file {name[:200]!r}, which is none in a tree.")
+    return PurePosixPath(name)
+
+
+def safe_target(top: Path, name: PurePosixPath, replacing: bool = False) -> Path:
+    """Return the path of a file in the tree that is about to be written.
+
+    Args:
+        top: the tree.
+        name: of the file.
+        replacing: a link of that name is taken away before.
+
+    Raises:
+        RequestError: if a link in the tree leads it elsewhere.
+    """
+    target = top / name
+    link = target.is_symlink() and not replacing
+    if link or target.parent.resolve() != top.resolve() / name.parent:
+        raise RequestError(f"The file {name} would be written through a link of the tree.")
+    return target
 
 
 def plain(name: str) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from shackdoo.metric_names import STEPS, TEST, is_result, same_number
+
 Curves = Mapping[str, Mapping[int, float]]  # metric to the value at each step
-TIMINGS = frozenset({"epoch_seconds", "examples_per_second", "inputs_per_second"})
-STEPS = "batch_"  # begins the names of what is counted in steps of the optimizer
-SYSTEM = "system/"  # begins the names of what the machine was measured at
 
 
 @dataclass(frozen=True)
@@ -40,8 +38,8 @@ class Outcome:
             weights=weights.get("sha256"),
             arrays=weights.get("arrays", {}),
             predictions=results.get("predictions_sha256"),
-            metrics={n: v for n, v in results.get("metrics", {}).items() if _is_result(n)},
-            curves={name: dict(steps) for name, steps in curves.items() if _is_result(name)},
+            metrics={n: v for n, v in results.get("metrics", {}).items() if is_result(n)},
+            curves={name: dict(steps) for name, steps in curves.items() if is_result(name)},
         )
 
     def curves_alone(self, epochs: int | None = None) -> Outcome:
@@ -55,7 +53,7 @@ class Outcome:
             if not name.startswith(STEPS)
             else steps
             for name, steps in self.curves.items()
-            if not name.startswith("test_")
+            if not name.startswith(TEST)
         }
         return Outcome(curves=curves)
 
@@ -123,17 +121,6 @@ def effect(first: Outcome, second: Outcome) -> Effect:
     )
 
 
-def same_number(one: float | None, other: float | None) -> bool:
-    """Return whether two numbers are the same to the last bit; two that are none are the same."""
-    if one is None or other is None:
-        return one is other
-    return one == other or (math.isnan(one) and math.isnan(other))
-
-
-def _is_result(name: str) -> bool:
-    return name not in TIMINGS and not name.startswith(SYSTEM)
-
-
 def _order(point: Parting) -> tuple[bool, int, bool, str]:
     """Order points in time; of one time in an order that no record has a part in.
 
@@ -141,7 +128,7 @@ def _order(point: Parting) -> tuple[bool, int, bool, str]:
     test, which is taken at the end, last.
     """
     name = point.name
-    return not name.startswith(STEPS), point.step, name.startswith("test_"), name
+    return not name.startswith(STEPS), point.step, name.startswith(TEST), name
 
 
 def _shared(first: Curves, second: Curves) -> Iterator[Parting]:

@@ -25,12 +25,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from shackdoo.metric_names import EPOCH_TIMINGS, STEPS, SYSTEM, TEST, VALIDATION
 from shackdoo.report.texts import LANGUAGES
 
 Content = dict[str, Any]
 VERSION = 1
 PARTS = {"run", "language", "best", "history", "metrics", "parts", "parent", "manifest"}
-NOT_RESULTS = ("epoch_seconds", "examples_per_second", "learning_rate")
+NOT_RESULTS = (*EPOCH_TIMINGS, "learning_rate")
 LESS_IS_BETTER = ("loss", "error", "mae", "mse", "rmse", "mape")
 
 
@@ -59,12 +60,12 @@ def read_content(text: str) -> Content | None:
 
 def base_name(metric: str) -> str:
     """Return a metric's name without the split it was measured on."""
-    return metric.removeprefix("val_").removeprefix("test_")
+    return metric.removeprefix(VALIDATION).removeprefix(TEST)
 
 
 def is_result(metric: str) -> bool:
     """Return whether a metric says how good a model is, and not how fast it was trained."""
-    return metric not in NOT_RESULTS and not metric.startswith(("batch_", "system/"))
+    return metric not in NOT_RESULTS and not metric.startswith((STEPS, SYSTEM))
 
 
 def smaller_is_better(metric: str, best: Mapping[str, str]) -> bool:
@@ -80,8 +81,8 @@ def main_metrics(content: Content) -> list[str]:
     first = content["best"].get("metric", "")
 
     def rank(name: str) -> tuple[bool, bool, bool, bool]:
-        unseen = name.startswith(("test_", "val_"))
+        unseen = name.startswith((TEST, VALIDATION))
         other = base_name(name) != base_name(first)
-        return name != first, not unseen, other, not name.startswith("test_")
+        return name != first, not unseen, other, not name.startswith(TEST)
 
     return sorted(metrics, key=rank)

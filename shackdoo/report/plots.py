@@ -12,11 +12,12 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from shackdoo.metric_names import EPOCH_TIMINGS
 from shackdoo.report.figure_file import save
 from shackdoo.report.sheet import sheet
 
 TRAIN, VALIDATION = "#1f5fa8", "#d1630e"  # told apart with any colour vision
-NOT_CURVES = ("epoch_seconds", "examples_per_second", "learning_rate")
+NOT_CURVES = (*EPOCH_TIMINGS, "learning_rate")
 
 
 def learning_curves(content: Mapping[str, Any], path: Path) -> None:

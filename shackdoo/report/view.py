@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from shackdoo.metric_names import TEST, VALIDATION
 from shackdoo.report import again
 from shackdoo.report.content import Content, base_name, main_metrics, smaller_is_better
 from shackdoo.report.curve_view import curves_view
@@ -16,7 +17,7 @@ from shackdoo.report.part_views import part_views
 Words = Mapping[str, Any]
 View = dict[str, Any]
 TILES = 4  # results that are told large
-SPLITS = (("train", ""), ("validation", "val_"), ("test", "test_"))
+SPLITS = (("train", ""), ("validation", VALIDATION), ("test", TEST))
 PACKAGES = ("shackdoo", "tensorflow", "keras", "numpy", "mlflow", "hydra-core")
 GIB = 2**30
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from shackdoo.metric_names import SYSTEM, TIMINGS, is_of_epochs, same_number
 from shackdoo.tracking.journal import Entry, read_entries
 from shackdoo.tracking.tracker import Attachment, DataInput, Model, Points, RunTracker, Status
 
-TIMINGS = frozenset({"epoch_seconds", "examples_per_second"})
-SYSTEM = "system/"  # begins the names of what the machine was measured at
 ENDS = ("start", "resume")  # kinds of entries that begin a stretch of work
 
 
@@ -41,7 +39,7 @@ class Recorded:
         """Return each metric of epochs: one value an epoch, as far as there are."""
         found: dict[str, list[float]] = {}
         for (name, step), value in sorted(self.metrics.items()):
-            if _is_of_epochs(name) and step == len(found.setdefault(name, [])) + 1:
+            if is_of_epochs(name) and step == len(found.setdefault(name, [])) + 1:
                 found[name].append(value)
         return {name: values for name, values in found.items() if values}
 
@@ -49,10 +47,6 @@ class Recorded:
         """Return the step of the next sample of system metrics."""
         steps = [step for name, step in self.metrics if name.startswith(SYSTEM)]
         return max(steps, default=-1) + 1
-
-
-def _is_of_epochs(name: str) -> bool:
-    return not name.startswith((SYSTEM, "batch_", "test_"))
 
 
 def read_recorded(journal: Path) -> Recorded:
@@ -132,7 +126,7 @@ class Continued:
         known = self._recorded.metrics
         for name, value in values.items():
             before = known.get((name, step))
-            if before is not None and name not in TIMINGS and not _same(before, float(value)):
+            if before is not None and name not in TIMINGS and not same_number(before, float(value)):
                 self.differing.append(((name, step), before, float(value)))
         return {name: value for name, value in values.items() if (name, step) not in known}
 
@@ -151,7 +145,3 @@ class Continued:
     def end(self, status: Status) -> None:
         """Close the record."""
         self._tracker.end(status)
-
-
-def _same(one: float, other: float) -> bool:
-    return one == other or (math.isnan(one) and math.isnan(other))

@@ -12,6 +12,8 @@ from typing import Any
 
 import psutil
 
+from shackdoo.metric_names import SYSTEM
+
 Sample = dict[str, float]
 
 MEGABYTE = 1e6
@@ -54,7 +56,7 @@ class SystemMetrics:
                 sample = _machine() | gpus()
                 if self._stopped.is_set():
                     return
-                self._record({f"system/{name}": value for name, value in sample.items()}, step)
+                self._record({f"{SYSTEM}{name}": value for name, value in sample.items()}, step)
                 step += 1
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Never, TextIO
 
+from shackdoo.metric_names import EPOCH_TIMINGS
+
 if TYPE_CHECKING:
     from tqdm import tqdm
 
@@ -37,7 +39,7 @@ class Progress:
     def epoch_ended(self, epoch: int, logs: dict[str, float]) -> None:
         """Write the epoch's line."""
         self.close()
-        shown = (name for name in logs if name not in ("epoch_seconds", "examples_per_second"))
+        shown = (name for name in logs if name not in EPOCH_TIMINGS)
         numbers = "  ".join(f"{name} {logs[name]:.4g}" for name in shown)
         self.notice(f"{self._name(epoch)}  {numbers}  {logs['epoch_seconds']:.1f} s")
 

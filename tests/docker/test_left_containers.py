@@ -1,4 +1,4 @@
-"""Containers whose ``mlflow run`` is gone, with a real engine."""
+"""Containers whose starter is gone, with a real engine."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ def test_only_the_container_of_a_process_that_is_gone_is_stopped(
     assert is_there(living)
     assert [note.name for note in (tmp_path / CONTAINERS).iterdir()] == [f"{os.getpid()}.cid"]
     assert capsys.readouterr().err == (
-        f"stopping container {left[:12]}, whose `mlflow run` is gone; a training in it is closed "
-        f"as KILLED\n"
+        f"stopping container {left[:12]}, whose starter (`mlflow run`, make, `shackdoo reproduce`) "
+        f"is gone; a training in it is closed as KILLED\n"
     )
     stop_left_containers(tmp_path)
     assert capsys.readouterr().err == ""

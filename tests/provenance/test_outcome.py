@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from shackdoo.provenance.outcome import Outcome, Parting, effect, same_number
+from shackdoo.metric_names import same_number
+from shackdoo.provenance.outcome import Outcome, Parting, effect
 
 
 def test_where_curves_part_does_not_depend_on_the_order_of_a_record() -> None:

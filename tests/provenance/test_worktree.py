@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 
 from shackdoo.errors import IngredientError, RequestError
+from shackdoo.provenance import kept_changes
 from shackdoo.provenance.git import DIFF
+from shackdoo.provenance.kept_changes import MAX_DIFF
+from shackdoo.provenance.names import inside
 from shackdoo.provenance.redact_diff import redact_diff
-from shackdoo.provenance.worktree import MAX_DIFF, Tree, checked_remote, inside, make_tree
+from shackdoo.provenance.worktree import Tree, checked_remote, make_tree
 
 ODD_REMOTES = [
     "ext::sh -c touch% pwned",
@@ -382,6 +385,23 @@ def test_a_tree_in_no_repository_comes_from_its_copy(
     tree = made(commit=None, snapshot_sha256=digest)
     assert (tree.root / "own" / "net.py").read_text() == "width = 9\n"
     assert tree.steps == ("1 files that were kept of it; it is in no repository",)
+
+
+def test_a_copy_that_is_no_archive_or_too_large_is_refused(
+    record: Path, made: Callable[..., Tree], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = record / "code.zip"
+    copy.write_bytes(b"no archive")
+    with pytest.raises(RequestError, match=r"^code\.zip of the run is damaged: it is no zip\.$"):
+        made(commit=None, snapshot_sha256=sha256(copy.read_bytes()))
+    monkeypatch.setattr(kept_changes, "MAX_SNAPSHOT", 1 << 20)
+    with zipfile.ZipFile(copy, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb.py", " " * (1 << 21))
+    assert copy.stat().st_size < 1 << 20
+    with pytest.raises(
+        RequestError, match=r"^code\.zip of the run has more than 1 MB; it is not taken\.$"
+    ):
+        made(commit=None, snapshot_sha256=sha256(copy.read_bytes()))
 
 
 def test_a_copy_with_names_that_lead_out_is_refused(
