@@ -29,8 +29,8 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="key=value for both")
     arguments = parser.parse_args()
     adopt_orphans()
-    # Without pictures, which the shipper draws: else one side would draw them before the prompt.
-    plain = ["report.curves=false", "report.confusion_matrix=false"]
+    # Without what the shipper draws: else one side would draw it before the prompt.
+    plain = ["report.page=false", "report.curves=false", "report.confusion_matrix=false"]
     request = [f"task={arguments.task}", *plain, *arguments.overrides]
     with place() as somewhere:
         somewhere.train(*request)
