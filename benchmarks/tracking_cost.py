@@ -30,7 +30,8 @@ def main() -> None:
     arguments = parser.parse_args()
     adopt_orphans()
     # Without what the shipper draws: else one side would draw it before the prompt.
-    plain = ["report.page=false", "report.curves=false", "report.confusion_matrix=false"]
+    parts = ("page", "curves", "confusion_matrix", "worst_mistakes")
+    plain = [f"report.{part}=false" for part in parts]
     request = [f"task={arguments.task}", *plain, *arguments.overrides]
     with place() as somewhere:
         somewhere.train(*request)
