@@ -88,6 +88,9 @@ class MirroredPrograms(Programs):
     def _build_model(self, batch: Any) -> None:
         self._model._symbolic_build(data_batch=batch)  # in the strategy's scope
 
+    def _follow_from_state(self) -> None:
+        """Leave the metrics to be read: each device has a state of its own."""
+
     def _check_own_losses(self, inputs: Any) -> None:
         """Refuse what layers of the user's add to the loss; only a call tells, so one is traced."""
 
@@ -104,8 +107,9 @@ class MirroredPrograms(Programs):
                 f"into loss(), or train on one device (strategy=single)."
             )
 
-    def _one_step(self, batch: Any) -> None:
+    def _one_step(self, batch: Any) -> list[Any]:
         self._run(self._own_draws(self._model.train_step), self._model.train_step, batch)
+        return []
 
     def _one_evaluation(self, batch: Any) -> Any:
         outputs = self._run(self._tested, self._tested, batch)

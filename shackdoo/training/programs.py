@@ -16,10 +16,10 @@ import tensorflow as tf
 from keras.src.backend import compute_output_spec
 
 from shackdoo.training.dataset import Split, leaves, map_arrays
+from shackdoo.training.following import Followed, Following
 from shackdoo.training.order import Seeds
 
 Augment = Callable[[Any, Any], Any]
-Followed = dict[str, Any]
 
 # What TensorFlow raises when XLA can't take a program; nothing has been computed by then.
 _REFUSALS = (
@@ -56,7 +56,7 @@ class Programs:
             follow: whether the metrics after each step are handed out.
         """
         self._model = model
-        self._follow = follow
+        self._following = Following(model, follow)
         self._augment = augment
         self._notice = notice
         self._built = False
@@ -113,6 +113,7 @@ class Programs:
         batch = map_arrays(lambda leaf: leaf[0], batches)
         with contextlib.suppress(Exception):  # a model that must see numbers, not shapes
             self._build_model(batch)
+            self._follow_from_state()
 
     def _build_model(self, batch: Any) -> None:
         """Build the state from shapes, without a call of the model where its layers tell them."""
@@ -127,6 +128,9 @@ class Programs:
         compute_output_spec(
             self._model.compute_metrics, inputs, targets, known, sample_weight=weights
         )
+
+    def _follow_from_state(self) -> None:
+        self._following.from_state()
 
     def _take_steps(self, batches: Any, seeds: Any, ahead: Split | None) -> Any:
         """Run the program for batches of this shape, the same for any number of them."""
@@ -149,8 +153,10 @@ class Programs:
         """
         self._evaluate.get_concrete_function(map_arrays(tf.convert_to_tensor, examples.parts))
 
-    def _one_step(self, batch: Any) -> None:
+    def _one_step(self, batch: Any) -> list[Any]:
+        """Take a step; return what it hands out of itself to be followed."""
         self._model.train_step(batch)
+        return self._following.state()
 
     def _one_evaluation(self, batch: Any) -> Any:
         step = getattr(self._model.test_step, "__func__", None)
@@ -165,33 +171,19 @@ class Programs:
         self._model.test_step(batch)
         return self._model(batch[0], training=False)
 
-    def _many_steps(self, batches: Any, seeds: Any) -> Any:
+    def _many_steps(self, batches: Any, seeds: Any) -> Followed:
         steps = tf.shape(seeds)[0]
-        kept = {name: tf.TensorArray(v.dtype, steps) for name, v in self._results().items()}
 
-        def body(step: Any, kept: Any) -> tuple[Any, Any]:
+        def body(step: Any, arrays: Any) -> tuple[Any, Any]:
             inputs, targets, weights = map_arrays(lambda leaf: leaf[step], batches)
             if self._augment is not None:
                 inputs = self._augment(inputs, seeds[step])
-            self._train_step((inputs, targets, weights))
-            # Read outside of what XLA compiles: following a training must not change its bits.
-            results = self._results()
-            return step + 1, {
-                name: array.write(step, results[name]) for name, array in kept.items()
-            }
+            state = self._train_step((inputs, targets, weights))
+            return step + 1, self._following.write(arrays, step, state)
 
-        start = (tf.constant(0), kept)
-        _, kept = tf.while_loop(lambda step, _: step < steps, body, start, parallel_iterations=1)
-        return {name: array.stack() for name, array in kept.items()}
-
-    def _results(self) -> dict[str, Any]:
-        if not self._follow:
-            return {}
-        try:
-            results: dict[str, Any] = self._model.get_metrics_result()
-        except ValueError:  # not built yet: a trace that builds them is made once more
-            return {}
-        return results
+        start = (tf.constant(0), self._following.begin(steps))
+        _, arrays = tf.while_loop(lambda step, _: step < steps, body, start, parallel_iterations=1)
+        return self._following.end(arrays)
 
     def _with_way_out(self, run: Callable[[], Any]) -> Any:
         """Run a program; if XLA refuses it, say so and go on without XLA."""

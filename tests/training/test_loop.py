@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from shackdoo.errors import RunError
 from shackdoo.training import loop as loop_module
@@ -105,6 +107,17 @@ def test_evaluation_is_traced_after_the_first_step_whatever_the_clock_makes_of_t
     assert traced == [[]]
 
 
+class Seen(keras.callbacks.Callback):  # type: ignore[misc]  # untyped
+    """Keeps what it is told after each step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logs: list[dict[str, float]] = []
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.logs.append(dict(logs))
+
+
 @pytest.mark.parametrize("every", [1, 3, 7, 100])
 def test_reports_come_at_their_steps_of_the_training_and_change_nothing(
     every: int, notes: Any
@@ -120,14 +133,6 @@ def test_reports_come_at_their_steps_of_the_training_and_change_nothing(
 
 @pytest.mark.parametrize("xla", [False, True])
 def test_reports_are_the_means_that_a_callback_sees_after_each_step(notes: Any, xla: bool) -> None:
-    class Seen(keras.callbacks.Callback):
-        def __init__(self) -> None:
-            super().__init__()
-            self.logs: list[dict[str, float]] = []
-
-        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            self.logs.append(dict(logs))
-
     seen, options = Seen(), replace(OPTIONS, epochs=2, drop_remainder=False, xla=xla)
     watched, reported = model(), model()
     Loop(watched, options, notes, [seen]).fit(split())
@@ -135,6 +140,46 @@ def test_reports_are_the_means_that_a_callback_sees_after_each_step(notes: Any, 
     assert [logs for _, logs in notes.reports] == seen.logs
     assert [step for step, _ in notes.reports] == list(range(1, 2 * 9 + 1))
     assert weights(reported) == weights(watched)
+
+
+class Largest(keras.metrics.Metric):  # type: ignore[misc]  # untyped
+    """A metric of the user's that goes by more than its state: by the number of its calls, too."""
+
+    def __init__(self) -> None:
+        super().__init__(name="largest")
+        self.value = self.add_variable((), "zeros", name="value")
+        self.calls = tf.Variable(0.0)
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        self.calls.assign_add(1.0)
+        self.value.assign(keras.ops.maximum(self.value, keras.ops.max(y_pred)))
+
+    def result(self) -> Any:
+        return self.value + 100 * self.calls
+
+
+@pytest.mark.parametrize("metric", ["auc", "own", "several shapes"])
+def test_reports_of_any_metrics_are_what_a_callback_sees(notes: Any, metric: str) -> None:
+    kinds: dict[str, Callable[[], list[Any]]] = {
+        "auc": lambda: [keras.metrics.AUC(num_thresholds=20, name="auc")],
+        "own": lambda: ["mae", Largest()],
+        "several shapes": lambda: ["mae", keras.metrics.AUC(num_thresholds=20, name="auc"), "mse"],
+    }
+    targets = split().inputs[:, :2].sum(axis=1) > 0
+    data = Split(split().inputs, targets.astype("float32"))
+
+    def trained(**options: Any) -> None:
+        keras.utils.set_random_seed(0)
+        built = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, activation="sigmoid")])
+        built.compile(keras.optimizers.SGD(0.5), "binary_crossentropy", metrics=kinds[metric]())
+        each_step = options.pop("callbacks", [])
+        Loop(built, replace(OPTIONS, epochs=2, **options), notes, each_step).fit(data)
+
+    seen = Seen()
+    trained(callbacks=[seen])
+    trained(report_every=1)
+    assert [logs for _, logs in notes.reports] == seen.logs
+    assert len({logs["loss"] for logs in seen.logs}) == len(seen.logs)
 
 
 def test_remainder_and_limit_of_steps() -> None:
