@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -17,13 +19,15 @@ from shackdoo.commands.parent_task import compare_with_parent
 from shackdoo.config.project import Project, find_project, load_dotenv
 from shackdoo.provenance.redact import without_credentials
 from shackdoo.report.drawing import FILES, draw
+from shackdoo.tracking.journal import writer_is_gone
 from shackdoo.tracking.shipper import Workshop, ship
-from shackdoo.tracking.shipping import Shipping, entries_left, read_shipping
+from shackdoo.tracking.shipping import POLL_SECONDS, Shipping, entries_left, read_shipping
 from shackdoo.tracking.state import LocalRun, close_if_dead, find_run, local_runs, prune
 from shackdoo.tracking.store import resolve_uri
 
 NICENESS = 10  # the training next door comes first
 AUTOGROUP, AUTOGROUP_NICENESS = Path("/proc/self/autogroup"), 19
+TRIES = 20
 
 
 def main(argv: Sequence[str]) -> int:
@@ -63,8 +67,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _follow(project: Project, state: Path, wanted: str) -> int:
-    _step_aside()
     run = find_run(state, wanted)
+    _step_aside(run.journal)
     compare_with_parent(run.folder / "files")
     done = ship(run.folder, _workshop(), follow=True).done
     for other in _unshipped(state, None):
@@ -73,16 +77,33 @@ def _follow(project: Project, state: Path, wanted: str) -> int:
     return 0 if done else 1
 
 
-def _step_aside() -> None:
-    """Let the training have the processors.
+def _step_aside(journal: Path) -> None:
+    """Let the training that writes the journal have the processors until it has ended.
 
     Many a Linux weighs sessions as a whole against each other, and we have one of our own: there
     niceness means nothing beyond it, and the session has a niceness instead. It is spread over
-    all processors, so that only the highest one is high enough on a machine with many.
+    all processors, so that only the highest one is high enough on a machine with many. With it a
+    shipper gets next to nothing beside a training; it must not wait for the next one, too, or
+    the shippers of many short trainings in a row would pile up.
     """
     os.nice(NICENESS)
-    with suppress(OSError):  # no such Linux, or another session has just changed its own
-        AUTOGROUP.write_text(str(AUTOGROUP_NICENESS))
+    if AUTOGROUP.exists():
+        _weigh_session(AUTOGROUP_NICENESS)
+        threading.Thread(target=_come_back, args=(journal,), daemon=True).start()
+
+
+def _come_back(journal: Path) -> None:
+    while not writer_is_gone(journal):
+        time.sleep(POLL_SECONDS)
+    _weigh_session(0)
+
+
+def _weigh_session(niceness: int) -> None:
+    for _ in range(TRIES):
+        with suppress(OSError):  # only ten times a second on the whole machine, if we are not root
+            AUTOGROUP.write_text(str(niceness))
+            return
+        time.sleep(POLL_SECONDS)
 
 
 def _sync(project: Project, state: Path, to: str | None) -> int:

@@ -15,6 +15,7 @@ import pytest
 from recorded import record, state
 
 from shackdoo.commands.sync import AUTOGROUP
+from shackdoo.tracking.journal import Journal
 from shackdoo.tracking.shipping import read_shipping, shipping_file, wait_shipped
 from shackdoo.tracking.state import local_runs, prune
 from shackdoo.tracking.tracker import Artifact
@@ -216,17 +217,28 @@ def test_sync_says_nothing_but_what_it_did(shackdoo: Run, own_project: Path) -> 
 
 
 @pytest.mark.skipif(not AUTOGROUP.exists(), reason="this system does not weigh whole sessions")
-def test_the_session_of_a_shipper_steps_aside() -> None:
+def test_the_session_of_a_shipper_steps_aside_while_its_training_runs(tmp_path: Path) -> None:
     """Its niceness alone says nothing to the sessions of others, as that of the training."""
+    journal = Journal(tmp_path / "journal.jsonl")
     code = (
-        "from shackdoo.commands import sync; sync._step_aside(); "
-        "print(sync.AUTOGROUP.read_text().split()[-1])"
+        "import sys; from pathlib import Path; from shackdoo.commands import sync\n"
+        "sync._step_aside(Path(sys.argv[1])); print(flush=True); input()"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "journal.jsonl")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         start_new_session=True,
-    )
-    assert int(done.stdout) == 19
+    ) as shipper:
+        assert shipper.stdout is not None
+        shipper.stdout.readline()
+        session = Path(f"/proc/{shipper.pid}/autogroup")
+        assert session.read_text().endswith("nice 19\n")
+        time.sleep(0.3)
+        assert session.read_text().endswith("nice 19\n")
+        journal.close()
+        end = time.monotonic() + SHIPPED_SECONDS
+        while session.read_text().endswith("nice 19\n") and time.monotonic() < end:
+            time.sleep(0.05)
+        assert session.read_text().endswith("nice 0\n")
+        shipper.communicate(b"\n")
