@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shackdoo.commands.recorded_run import FOREIGN, RecordedRun
+from shackdoo.commands.recorded_run import FOREIGN
 from shackdoo.commands.sending import FOLDER, NAME
 from shackdoo.commands.stopped import CHECKPOINTS, MANIFEST, REQUEST
 from shackdoo.config.project import Project
 from shackdoo.errors import RequestError, StoreError
 from shackdoo.provenance.capture import write_manifest
+from shackdoo.provenance.manifest import read
 from shackdoo.provenance.secrets import HIDDEN
 from shackdoo.tracking.journal import JOURNAL, Header, JournalTracker
 from shackdoo.tracking.listing import ListedRun
@@ -55,7 +56,7 @@ def fetch_run(run: ListedRun, project: Project) -> Path:
 
 @dataclass(frozen=True)
 class _Found:
-    manifest: Mapping[str, Any]
+    manifest: dict[str, Any]
     checkpoint: Path
 
 
@@ -63,15 +64,17 @@ def _download(run: ListedRun, scratch: Path) -> _Found:
     from shackdoo.tracking.mlflow_store import download
 
     scratch.mkdir(mode=0o700, parents=True)
-    manifest = RecordedRun(run, None, scratch).manifest
+    address = f"runs:/{run.mlflow_run_id}"
+    manifest = download(run.store, f"{address}/{MANIFEST}", scratch)
     try:
-        checkpoint = download(run.store, f"runs:/{run.mlflow_run_id}/{FOLDER}/{NAME}", scratch)
+        checkpoint = download(run.store, f"{address}/{FOLDER}/{NAME}", scratch)
     except StoreError:
         raise RequestError(
             f"The run {run.uid[:8]} is one of another machine, and the store has no checkpoint of "
             f"it. Resume it there, or start anew; checkpoint.ship=60 sends one each minute."
         ) from None
-    return _Found(manifest, checkpoint)
+    name = f"The {MANIFEST} of the run {run.uid[:8]}"
+    return _Found(read(manifest.read_bytes(), name), checkpoint)
 
 
 def _request(run: ListedRun, manifest: Mapping[str, Any]) -> dict[str, Any]:
