@@ -5,7 +5,20 @@ set -eu
 cd "$(dirname "$0")/.."
 bin=$PWD/.venv/bin
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+
+# Removes what was made. A shipper, which outlives the command that started it, may still write in
+# there: a failure to remove it is none of the release.
+clean_up() {
+    status=$?
+    tries=0
+    until rm -rf "$scratch" 2>/dev/null; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 30 ] || { echo "warning: $scratch could not be removed" >&2; break; }
+        sleep 1
+    done
+    exit "$status"
+}
+trap clean_up EXIT
 trap 'exit 130' INT TERM
 
 [ -z "$(git status --porcelain)" ] || {
@@ -26,4 +39,13 @@ git clone --quiet --no-local "$OLDPWD" "$scratch/second"
 # Only the store's files stay of the first.
 find "$scratch/first" -mindepth 1 -maxdepth 1 ! -name mlruns -exec rm -rf {} +
 cd "$scratch/second"
-SHACKDOO_STATE=$scratch/second-machine "$bin/python" -m shackdoo.cli reproduce "$run" --yes
+export SHACKDOO_STATE="$scratch/second-machine"
+"$bin/python" -m shackdoo.cli reproduce "$run" --yes
+
+# The store has the reproduction as well before all is removed; a shipper may have it in hand yet.
+tries=0
+until "$bin/python" -m shackdoo.cli sync >"$scratch/shipped" 2>&1; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 60 ] || { cat "$scratch/shipped" >&2; exit 1; }
+    sleep 1
+done
