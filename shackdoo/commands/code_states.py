@@ -13,7 +13,7 @@ from shackdoo.commands.recorded_run import RecordedRun
 from shackdoo.config.project import Project
 from shackdoo.errors import IngredientError
 from shackdoo.provenance.git_trees import GitTrees
-from shackdoo.provenance.kept_file import UnlikeError, kept_content, kept_members
+from shackdoo.provenance.kept_file import UnlikeError, kept_members, kept_path
 from shackdoo.provenance.names import is_inside
 
 DIFF, SNAPSHOT = "code.diff", "code.zip"
@@ -134,12 +134,10 @@ def _patch(run: RecordedRun) -> Path | None:
     wanted = _code(run).get("diff_sha256")
     if wanted is None:
         return None
-    path = run.file(DIFF)
     try:
-        kept_content(path, wanted, MOST_KEPT)
+        return kept_path(run.file(DIFF), wanted, MOST_KEPT)
     except UnlikeError as error:
         raise IngredientError(_patch_told(error, run)) from None
-    return path
 
 
 def _patch_told(error: UnlikeError, run: RecordedRun) -> str:
@@ -166,11 +164,11 @@ def _untracked(run: RecordedRun, notes: list[str]) -> Iterator[tuple[str, tuple[
     for name, wanted in kept.items():
         path = run.file(f"untracked/{name}") if is_inside(name) else None
         try:
-            kept_content(path, wanted, MOST_KEPT)
+            path = kept_path(path, wanted, MOST_KEPT)
         except UnlikeError:
             missing.append(name)
         else:
-            yield name, (Path(str(path)), os.access(str(path), os.X_OK))
+            yield name, (path, os.access(path, os.X_OK))
     if missing:
         notes.append(
             f"Untracked files of the run {run.name} are not at hand as they were: {_some(missing)}."

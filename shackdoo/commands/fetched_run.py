@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shackdoo.commands.recorded_run import FOREIGN
+from shackdoo.commands.recorded_run import FOREIGN, MAX_MANIFEST
 from shackdoo.commands.sending import FOLDER, NAME
 from shackdoo.commands.stopped import CHECKPOINTS, MANIFEST, REQUEST
 from shackdoo.config.project import Project
-from shackdoo.errors import RequestError, StoreError
+from shackdoo.errors import RequestError
 from shackdoo.provenance.capture import write_manifest
 from shackdoo.provenance.manifest import read
 from shackdoo.provenance.secrets import HIDDEN
@@ -61,20 +61,21 @@ class _Found:
 
 
 def _download(run: ListedRun, scratch: Path) -> _Found:
-    from shackdoo.tracking.mlflow_store import download
+    from shackdoo.tracking.artifacts import fetch_artifact
 
-    scratch.mkdir(mode=0o700, parents=True)
-    address = f"runs:/{run.mlflow_run_id}"
-    manifest = download(run.store, f"{address}/{MANIFEST}", scratch)
-    try:
-        checkpoint = download(run.store, f"{address}/{FOLDER}/{NAME}", scratch)
-    except StoreError:
+    run_id = str(run.mlflow_run_id)
+    manifest = fetch_artifact(run.store, run_id, MANIFEST, scratch, MAX_MANIFEST)
+    # As large as the model makes it: no bound.
+    checkpoint = fetch_artifact(run.store, run_id, f"{FOLDER}/{NAME}", scratch, None)
+    if manifest is None or checkpoint is None:
+        missing = MANIFEST if manifest is None else "checkpoint"
         raise RequestError(
-            f"The run {run.uid[:8]} is one of another machine, and the store has no checkpoint of "
+            f"The run {run.uid[:8]} is one of another machine, and the store has no {missing} of "
             f"it. Resume it there, or start anew; checkpoint.ship=60 sends one each minute."
-        ) from None
-    name = f"The {MANIFEST} of the run {run.uid[:8]}"
-    return _Found(read(manifest.read_bytes(), name), checkpoint)
+        )
+    return _Found(
+        read(manifest.read_bytes(), f"The {MANIFEST} of the run {run.uid[:8]}"), checkpoint
+    )
 
 
 def _request(run: ListedRun, manifest: Mapping[str, Any]) -> dict[str, Any]:

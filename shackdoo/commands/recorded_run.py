@@ -12,7 +12,7 @@ from typing import Any
 from shackdoo.commands.run_lookup import RunLookup
 from shackdoo.commands.stopped import MANIFEST
 from shackdoo.config.project import Project
-from shackdoo.errors import RequestError, StoreError
+from shackdoo.errors import RequestError
 from shackdoo.provenance.capture import MANIFEST_SHA256
 from shackdoo.provenance.manifest import read
 from shackdoo.provenance.outcome import Curves, Outcome
@@ -112,37 +112,24 @@ class RecordedRun:
 
         Args:
             name: relative, as it is written in the run's folder and among its artifacts.
+
+        Raises:
+            RequestError: if only the store has it, and it is larger than what is fetched.
+            StoreError: if it would have to be fetched, and the store doesn't answer.
         """
         path = self.folder and self.folder / "files" / name
         if path is not None and (path.is_file() or not self.is_foreign):
             return path if path.is_file() else None
         fetched = self.scratch / "fetched" / name
-        if not fetched.is_file():
-            self._fetch(name, fetched)
-        return fetched if fetched.is_file() else None
+        return fetched if fetched.is_file() else self._fetch(name)
 
-    def _fetch(self, name: str, target: Path) -> None:
-        from shackdoo.tracking.mlflow_store import artifact_size, download
+    def _fetch(self, name: str) -> Path | None:
+        from shackdoo.tracking.artifacts import fetch_artifact
 
-        if self.run.mlflow_run_id is None:
-            return
-        try:
-            size = artifact_size(self.run.store, self.run.mlflow_run_id, name) or 0
-            self._check_size(name, size)
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            address = f"runs:/{self.run.mlflow_run_id}/{name}"
-            found = download(self.run.store, address, target.parent)
-        except StoreError:
-            return
-        if found != target and found.is_file():
-            found.replace(target)
-
-    def _check_size(self, name: str, size: int) -> None:
-        if size > MAX_FILE:
-            raise RequestError(
-                f"{name} of the run {self.name} has more than {MAX_FILE >> 20} MB; it is not "
-                f"fetched."
-            )
+        run_id = self.run.mlflow_run_id
+        if run_id is None:
+            return None
+        return fetch_artifact(self.run.store, run_id, name, self.scratch / "fetched", MAX_FILE)
 
 
 def recorded_run(wanted: str, project: Project, scratch: Path) -> RecordedRun:

@@ -80,7 +80,7 @@ def _stored(run: ListedRun) -> Content:
 
 def _artifact(run: ListedRun, path: str) -> str | None:
     """Return the text of an artifact, None if the store has none."""
-    from shackdoo.tracking.mlflow_store import download
+    from shackdoo.tracking.artifacts import download
 
     with tempfile.TemporaryDirectory() as scratch:
         try:

@@ -59,6 +59,18 @@ def kept_content(path: Path | None, digest: str, most: int) -> bytes:
     raise UnlikeError("changed") if places is None else UnlikeError("redacted", places)
 
 
+def kept_path(path: Path | None, digest: str, most: int) -> Path:
+    """Return where a kept file is, once its content was seen to be the recorded one.
+
+    Raises:
+        UnlikeError: as :func:`kept_content`.
+    """
+    if path is None:
+        raise UnlikeError("absent")
+    kept_content(path, digest, most)
+    return path
+
+
 def kept_members(path: Path | None, digest: str, most: int) -> list[Member]:
     """Return the files of a kept archive.
 

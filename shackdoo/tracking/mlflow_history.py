@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mlflow import MlflowClient
-
 from shackdoo.errors import StoreError
+from shackdoo.tracking.mlflow_client import MlflowClient
 from shackdoo.tracking.store import shown, without_password
 
 

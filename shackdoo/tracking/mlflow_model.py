@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shackdoo.tracking.mlflow_client import MlflowClient  # first: it sets MLflow up
+
+# isort: split
 import mlflow
 import mlflow.artifacts
 import mlflow.pyfunc
 import numpy as np
-from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec

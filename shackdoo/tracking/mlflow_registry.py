@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mlflow import MlflowClient
+from shackdoo.tracking.mlflow_client import MlflowClient  # first: it sets MLflow up
+
+# isort: split
 from mlflow.exceptions import MlflowException
 
 from shackdoo.errors import StoreError

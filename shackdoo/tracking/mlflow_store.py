@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 import tempfile
 import warnings
@@ -16,15 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-# Before MLflow is imported: it is the shipper that waits and tries again, and says so.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+from shackdoo.tracking.mlflow_client import MlflowClient  # first: it sets MLflow up
 
-from mlflow import MlflowClient
+# isort: split
 from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
@@ -346,40 +339,6 @@ def _number(value: float) -> float:
 def registry_client(address: str) -> MlflowClient:
     """Return a client whose model registry is that of the store, whatever the environment says."""
     return MlflowClient(address, registry_uri=address)
-
-
-def download(store_uri: str, address: str, into: Path) -> Path:
-    """Return where in the folder ``into`` the artifact at an address of the store now lies.
-
-    Raises:
-        StoreError: if the store doesn't give it.
-    """
-    from mlflow.artifacts import download_artifacts
-
-    try:
-        found = download_artifacts(address, dst_path=str(into), tracking_uri=store_uri)
-    except Exception as error:  # whatever a store of artifacts can raise
-        reason = " ".join(without_password(str(error), store_uri).split())
-        raise StoreError(f"The store does not give {shown(address)}: {reason}.") from error
-    return Path(found)
-
-
-def artifact_size(uri: str, run_id: str, path: str) -> int | None:
-    """Return the size in bytes of an artifact, None if the store has none or does not tell.
-
-    Raises:
-        StoreError: if the store doesn't answer.
-    """
-    folder = path.rpartition("/")[0] or None
-    try:
-        found = {
-            each.path: each.file_size for each in MlflowClient(uri).list_artifacts(run_id, folder)
-        }
-    except Exception as error:  # whatever a store of artifacts can raise
-        reason = " ".join(without_password(str(error), uri).split())
-        raise StoreError(f"The store {shown(uri)} does not list artifacts: {reason}.") from error
-    size: int | None = found.get(path)
-    return size
 
 
 def check_arrived(sent: Path, back: Path, name: str) -> None:

@@ -108,7 +108,7 @@ def _fetched(store_uri: str, address: str, scratch: Path) -> Path:
                 f"{shown(store_uri)} has its address only."
             )
         return file
-    from shackdoo.tracking.mlflow_store import download
+    from shackdoo.tracking.artifacts import download
 
     return download(store_uri, address, scratch)
 
