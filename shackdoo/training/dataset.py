@@ -10,6 +10,7 @@ import numpy as np
 
 from shackdoo.errors import DataError
 from shackdoo.training.order import Positions
+from shackdoo.training.rows import gather
 
 # One array, or a tuple or dictionary of arrays for a model with several inputs or outputs.
 Arrays = Any
@@ -42,7 +43,11 @@ class Split:
 
     def take(self, positions: Positions | slice) -> Split:
         """Return the examples at the given positions, in that order."""
-        return Split(*(map_arrays(lambda leaf: leaf[positions], part) for part in self.parts))
+
+        def rows(leaf: Any) -> Any:
+            return leaf[positions] if isinstance(positions, slice) else gather(leaf, positions)
+
+        return Split(*(map_arrays(rows, part) for part in self.parts))
 
     def weighted(self, class_weight: Mapping[int, float]) -> Split:
         """Return the same examples, each weighted by its class, as Keras' ``class_weight`` does.

@@ -18,6 +18,7 @@ from keras.src.backend import compute_output_spec
 from shackdoo.training.dataset import Split, leaves, map_arrays
 from shackdoo.training.following import Followed, Following
 from shackdoo.training.order import Seeds
+from shackdoo.training.rows import is_sharable
 
 Augment = Callable[[Any, Any], Any]
 
@@ -244,7 +245,14 @@ def _unoptimized() -> Iterator[None]:
 
 
 def _stacked(leaf: Any, steps: int) -> Any:
-    return tf.convert_to_tensor(leaf.reshape((steps, len(leaf) // steps, *leaf.shape[1:])))
+    return _tensor(leaf.reshape((steps, len(leaf) // steps, *leaf.shape[1:])))
+
+
+def _tensor(leaf: Any) -> Any:
+    """Return an array that nobody writes to any more as a tensor, without a copy if it can be."""
+    if is_sharable(leaf) and not tf.config.get_visible_devices("GPU"):
+        return tf.experimental.dlpack.from_dlpack(leaf.__dlpack__())
+    return tf.convert_to_tensor(leaf)
 
 
 def _refusal_notice(model: keras.Model, refusal: str) -> str:

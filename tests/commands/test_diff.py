@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -220,6 +223,21 @@ def test_the_store_alone_tells_the_same(bench: Bench, tmp_path: Path) -> None:
     elsewhere = {"SHACKDOO_STATE": str(tmp_path / "state")}
     here = bench.diff("first", "parent", code=1)
     assert bench.diff("first", "parent", code=1, **elsewhere) == here
+
+
+def test_a_store_of_artifacts_that_does_not_answer(bench: Bench, tmp_path: Path) -> None:
+    store = tmp_path / "mlflow.db"
+    shutil.copyfile(bench.project / "mlflow.db", store)
+    with closing(sqlite3.connect(store)) as database, database:
+        away = "http://127.0.0.1:9/api/2.0/mlflow-artifacts/artifacts/0"
+        database.execute("UPDATE runs SET artifact_uri = ?", (away,))
+    elsewhere = {
+        "SHACKDOO_STATE": str(tmp_path / "state"),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{store}",
+    }
+    told = bench.diff("first", "parent", code=2, **elsewhere)
+    assert f"The store sqlite:///{store} does not list artifacts: " in told
+    assert "Traceback" not in told
 
 
 def test_a_commit_that_is_not_here(bench: Bench, tmp_path: Path) -> None:
