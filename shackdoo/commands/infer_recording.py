@@ -53,8 +53,8 @@ class InferRecording(Recording):
 
     def __enter__(self) -> InferRecording:
         super().__enter__()
-        self._manifest["trained_run"] = self.inference.trained.run.uid
-        self._manifest["input"] = self._input()
+        self.manifest.values["trained_run"] = self.inference.trained.run.uid
+        self.manifest.values["input"] = self._input()
         self.rejects = Rejects()
         if self.inference.config.output is None and self.inference.output.path is not None:
             self.inference.output.put(self.place.report_folder / DEFAULT)
@@ -116,7 +116,7 @@ class InferRecording(Recording):
     def read(self, data: ReadData) -> None:
         """Put on record what was read."""
         entry = {"path": data.source, "sha256": data.sha256}
-        self._manifest["data"][plain(data.name)] = entry
+        self.manifest.values["data"][plain(data.name)] = entry
         self.place.tracker.attach(DataInput(data.name, data.sha256, data.source, "inference"))
 
     def answers_done(self, scores: Scores | None, unknown: int, seconds: float) -> None:
@@ -127,7 +127,7 @@ class InferRecording(Recording):
         counts = {"inputs": self._answered + self.refused, "refused": self.refused}
         self.place.tracker.metrics({**metrics, **counts, "inputs_per_second": speed}, step=0)
         results = {"predictions_sha256": self.digest.hexdigest(), "metrics": {**metrics, **counts}}
-        self._manifest["results"] = results
+        self.manifest.values["results"] = results
         output = self.inference.output
         rejects = self.rejects.finish() if self.refused else None
         output.write_rejects(rejects)
@@ -148,7 +148,7 @@ class InferRecording(Recording):
         facts = InferenceFacts(
             run.run_name,
             run.uid,
-            next(iter(self._manifest["data"])),
+            next(iter(self.manifest.values["data"])),
             self._answered + self.refused,
             self.refused,
             dict(self._forms.most_common()),

@@ -5,14 +5,12 @@ Here meet the parts that do not know each other: training, tracking, provenance,
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import signal
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +22,7 @@ from shackdoo.commands.model_code import ModelCode, keep_code
 from shackdoo.commands.record_place import open_place
 from shackdoo.commands.reporting import Reporting
 from shackdoo.commands.results import answer_types, fingerprints, print_result, save_model
+from shackdoo.commands.run_manifest import RunManifest
 from shackdoo.commands.run_tags import links, opening_tags
 from shackdoo.commands.sending import Sending
 from shackdoo.commands.stopped import CHECKPOINTS, REQUEST
@@ -31,16 +30,13 @@ from shackdoo.config.compose import as_yaml
 from shackdoo.config.record import flatten
 from shackdoo.errors import ShackdooError
 from shackdoo.metric_names import STEPS, TEST
-from shackdoo.provenance.capture import MANIFEST_SHA256, write_manifest
 from shackdoo.task import Training
 from shackdoo.tracking.continued import Continued
 from shackdoo.tracking.tracker import Artifact, DataInput, Model
 from shackdoo.training.checkpoints import Checkpoints
-from shackdoo.training.dataset import leaves
 from shackdoo.training.progress import Progress
 
 if TYPE_CHECKING:
-    from pathlib import Path
 
     from shackdoo.commands.captured import Captured
     from shackdoo.commands.checking import Checked
@@ -63,6 +59,7 @@ class Recording:
     Attributes:
         exit_code: of the process; known after the context.
         error: what ended the run, None if nothing did.
+        manifest: what the run is made of, and what came out so far; known in the context.
     """
 
     KIND = ""  # of the run, if it is no training
@@ -91,9 +88,10 @@ class Recording:
         self.checkpoints = self._checkpoints()
         self.last_word.start()
         self._captured = self._as_it_is()
-        self._manifest = self._captured.manifest
+        self.manifest = RunManifest(self._captured.manifest, self.place)
         if self.stopped is not None:
-            self._take_up(self.stopped)
+            self.manifest.go_on(self.stopped)
+            self._history = self.stopped.recorded.history()
         self._describe()
         self._code = self._kept_code()
         self._reporting = Reporting(self.checked, self._redactor, self.place, self.notice)
@@ -134,19 +132,6 @@ class Recording:
             folder / CHECKPOINTS, wanted.seconds, wanted.keep, self.notice, sent.written
         )
 
-    def _take_up(self, stopped: Stopped) -> None:
-        """Go on where the record ends, and say that it was resumed."""
-        before = stopped.manifest
-        self._manifest["created"] = before["created"]
-        self._manifest["resumed"] = [
-            *before.get("resumed", []),
-            {
-                "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                "changes": [str(change) for change in stopped.changes],
-            },
-        ]
-        self._history = stopped.recorded.history()
-
     def _sampled(self) -> SystemMetrics | None:
         """Return the sampler of system metrics, started, if they are wanted."""
         seconds = self.checked.composed.config.tracking.system_metrics
@@ -172,15 +157,15 @@ class Recording:
         composed, tracker = self.checked.composed, self.place.tracker
         values = self._redactor.value(composed.values)
         tracker.params(_named(flatten(values)))
-        self._manifest |= links(self.checked)
-        tags = opening_tags(self.checked, self._manifest, self.stopped, self._redactor)
+        self.manifest.values |= links(self.checked)
+        tags = opening_tags(self.checked, self.manifest.values, self.stopped, self._redactor)
         again = {} if self.again is None else self.again.tags()
         tracker.tags({**tags, **again, **self.own_tags()})
         self._keep_request()
         self._attach_text("config.yaml", as_yaml(values))
         code = self._keep_code()
-        self._attach_manifest()
-        for name, entry in self._manifest["data"].items():
+        self.manifest.attach()
+        for name, entry in self.manifest.values["data"].items():
             tracker.attach(DataInput(name, entry["sha256"], entry["path"], "training"))
         for artifact in code:
             tracker.attach(artifact)
@@ -236,24 +221,19 @@ class Recording:
 
     def started(self, threads: int) -> None:
         """Put on record with how many threads TensorFlow computes."""
-        self._manifest["determinism"]["threads_used"] = threads
+        self.manifest.values["determinism"]["threads_used"] = threads
         self.lap("import")
 
     def devices(self, number: int) -> None:
         """Put on record how many devices share each batch."""
-        self._manifest["determinism"]["devices_used"] = number
-        self._write_manifest()
+        self.manifest.values["determinism"]["devices_used"] = number
+        self.manifest.write()
 
     def data(self, dataset: Dataset) -> None:
         """Put shapes and types of the data on record."""
         self.lap("preprocessing_train")
-        entry = self._manifest["data"][self.checked.composed.config.task.data]
-        for name in ("train", "validation", "test"):
-            split = getattr(dataset, name)
-            if split is not None:
-                arrays = leaves((split.inputs, split.targets))
-                entry[name] = [f"{array.dtype}{list(array.shape)}" for array in arrays]
-        self._attach_manifest()  # a run that is killed while it trains has it, too
+        self.manifest.data(self.checked.composed.config.task.data, dataset)
+        self.manifest.attach()  # a run that is killed while it trains has it, too
 
     def epoch_started(self, epoch: int, steps: int) -> None:
         """Show it, and begin its curve."""
@@ -307,8 +287,8 @@ class Recording:
         tests = {name: v for name, v in result.metrics.items() if name.startswith(TEST)}
         tracker.metrics(tests, step=len(self._history.get("loss", ())))
         if result.xla is not None:
-            self._manifest["determinism"]["xla_used"] = result.xla
-        self._manifest["results"] = prints = fingerprints(result)
+            self.manifest.values["determinism"]["xla_used"] = result.xla
+        self.manifest.values["results"] = prints = fingerprints(result)
         weights = prints["weights"]["sha256"]
         tracker.tags({"shackdoo.weights_sha256": weights})
         if wrong := [name for name, v in result.metrics.items() if not math.isfinite(v)]:
@@ -350,13 +330,13 @@ class Recording:
         self.error = error
         if error is not None and status != "FINISHED":
             self._explain(error, status)
-        self._manifest["seconds"] = self._seconds
-        self._manifest["wall_seconds"] = self._wall_seconds()
+        self.manifest.values["seconds"] = self._seconds
+        self.manifest.values["wall_seconds"] = self._wall_seconds()
         self._compare_with_record()
-        self._close_manifest()
+        self.manifest.close()
         if not self.KIND:
             why = self._message(error) if error is not None and status == "FAILED" else None
-            self._reporting.close(status, why, self._history, self._manifest)
+            self._reporting.close(status, why, self._history, self.manifest.values)
         if left := self.place.close(status):
             self.notice(f"warning: {left}")
         if status == "FINISHED":
@@ -414,25 +394,6 @@ class Recording:
         path = self.place.keep(name, text.encode())
         if path is not None:
             self.place.tracker.attach(Artifact(path, ""))
-
-    def _write_manifest(self) -> Path | None:
-        """Write the manifest into the run's folder, if there is one."""
-        if self.place.folder is None:
-            return None
-        path = self.place.folder / "files" / "manifest.json"
-        self._manifest_bytes = write_manifest(self._manifest, path)
-        return path
-
-    def _attach_manifest(self) -> None:
-        if (path := self._write_manifest()) is not None:
-            self.place.tracker.attach(Artifact(path, ""))
-
-    def _close_manifest(self) -> None:
-        """Put the manifest on record for the last time, with its digest beside it."""
-        self._attach_manifest()
-        if self.place.folder is not None:
-            digest = hashlib.sha256(self._manifest_bytes).hexdigest()
-            self.place.tracker.tags({MANIFEST_SHA256: digest})
 
 
 def _ending(error: BaseException | None) -> tuple[Any, int]:
