@@ -37,7 +37,6 @@ from shackdoo.training.checkpoints import Checkpoints
 from shackdoo.training.progress import Progress
 
 if TYPE_CHECKING:
-
     from shackdoo.commands.captured import Captured
     from shackdoo.commands.checking import Checked
     from shackdoo.commands.stopped import Stopped

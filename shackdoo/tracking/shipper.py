@@ -18,9 +18,17 @@ from typing import TYPE_CHECKING, Any
 
 from shackdoo.errors import StoreError
 from shackdoo.tracking.blobs import LostBlobError, checked_blob, copy_whole
-from shackdoo.tracking.journal import DAMAGED, JOURNAL, Entry, read_entries, read_header
+from shackdoo.tracking.journal import (
+    DAMAGED,
+    JOURNAL,
+    Entry,
+    read_entries,
+    read_header,
+    writer_is_gone,
+)
 from shackdoo.tracking.server import ask
 from shackdoo.tracking.shipping import (
+    POLL_SECONDS,
     RunDeletedError,
     Shipping,
     lock_file,
@@ -37,6 +45,8 @@ BATCH = 1000  # entries carried at once
 IDLE_SECONDS = 0.2  # between looks at a journal that has not grown
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds between attempts, doubling
 PATIENCE = 600.0  # seconds of failed attempts after the run's end until it is left to a later sync
+SHARE = 0.05  # of a processor that is taken while the run goes on
+LONGEST_REST = 10.0  # seconds, for the sake of whoever looks on
 PLAIN = ("metrics", "params", "tags")
 
 
@@ -109,6 +119,7 @@ class _Shipper:
         self.progress = progress
         self.shipping = read_shipping(folder, to)
         self.store: MlflowStore | None = None
+        self._worked = 0.0  # seconds of a processor that the last piece took
         header = read_header(folder / JOURNAL)
         if header is None:
             raise ValueError(f"{folder / JOURNAL} is no journal")
@@ -131,6 +142,8 @@ class _Shipper:
                 wait = min(2 * wait, LONGEST_WAIT)
                 continue
             wait, failing_since = FIRST_WAIT, time.monotonic()
+            if moved and follow:
+                self._rest()
             if not moved:
                 if self._writer_died() or follow:
                     time.sleep(IDLE_SECONDS)
@@ -169,6 +182,7 @@ class _Shipper:
         if next(self._entries(), None) is None:
             return False
         store = self._opened()  # it may turn out that all has to be sent again
+        began = time.process_time()
         batch = list(itertools.islice(self._entries(), BATCH))
         for plain, group in itertools.groupby(batch, lambda pair: pair[0]["kind"] in PLAIN):
             some = list(group)
@@ -179,7 +193,19 @@ class _Shipper:
             for entry, offset in some:
                 self._carry(store, entry)
                 self._save(offset=offset, done=entry["kind"] == "end", error=None)
+        self._worked = time.process_time() - began
         return True
+
+    def _rest(self) -> None:
+        """Leave the processors to the run, for as long as it goes on.
+
+        Idle ones are not free: two of them are often the threads of one core, and caches are
+        shared. What a training records at every step would keep a shipper busy all the time; what
+        is left at the run's end goes at once.
+        """
+        until = time.monotonic() + min(self._worked * (1 / SHARE - 1), LONGEST_REST)
+        while time.monotonic() < until and not writer_is_gone(self.folder / JOURNAL):
+            time.sleep(POLL_SECONDS)
 
     def _entries(self) -> Iterator[tuple[Entry, int]]:
         return read_entries(self.folder / JOURNAL, self.shipping.offset)

@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shackdoo.tracking.journal import JournalTracker
+from shackdoo.tracking import shipper
+from shackdoo.tracking.journal import JOURNAL, JournalTracker, read_entries
 from shackdoo.tracking.shipper import Workshop, ship
 from shackdoo.tracking.shipping import read_shipping
 from shackdoo.tracking.state import close_if_dead, read_run
@@ -181,6 +183,31 @@ print(ship(Path(sys.argv[1]), Workshop({}, None), follow=True).done)
 """
 
 
+def test_it_rests_while_the_run_goes_on_and_not_after_its_end(
+    store_uri: str,
+    open_run: Callable[..., tuple[Path, JournalTracker]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, tracker = open_run(tracking_uri=store_uri)
+    monkeypatch.setattr(shipper, "SHARE", 1e-9)
+    monkeypatch.setattr(shipper, "LONGEST_REST", 3600.0)
+    tracker.metrics_at_steps([(step, {"loss": 1.0}) for step in range(shipper.BATCH + 10)])
+    first_piece = list(read_entries(folder / JOURNAL))[shipper.BATCH - 1][1]
+    with ThreadPoolExecutor(1) as beside:
+        try:
+            following = beside.submit(ship, folder, NOTHING, follow=True)
+            deadline = time.monotonic() + 60
+            while read_shipping(folder).offset < first_piece and time.monotonic() < deadline:
+                time.sleep(0.05)
+            time.sleep(1.0)
+            assert read_shipping(folder).offset == first_piece
+        finally:
+            tracker.end("FINISHED")
+        assert following.result(timeout=60).done
+    steps = [step for step, _, _ in history(store_uri, only_run(store_uri), "loss")]
+    assert steps == list(range(shipper.BATCH + 10))
+
+
 def start_shipper(folder: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", SHIPPER, str(folder)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -195,9 +222,9 @@ def test_two_shippers_make_one_run_and_a_killed_one_is_taken_over(
     deadline = time.monotonic() + 120
     while read_shipping(folder).offset == 0 and time.monotonic() < deadline:
         time.sleep(0.05)
-    for shipper in both:
-        shipper.send_signal(signal.SIGKILL)
-        shipper.communicate()
+    for each in both:
+        each.send_signal(signal.SIGKILL)
+        each.communicate()
     tracker.metrics({"loss": 0.5}, step=STEPS)
     tracker.end("FINISHED")
     assert ship(folder, NOTHING).done
