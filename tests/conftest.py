@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption(
         "--screenshots", metavar="FOLDER", help="the browser tests keep pictures for the README"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let all trainings share what XLA has compiled: it takes as long as all else they do."""
+    assert config.cache is not None
+    folder = config.cache.mkdir("xla")
+    os.environ.setdefault(
+        "TF_XLA_FLAGS",
+        f"--tf_xla_persistent_cache_directory={folder} --tf_xla_persistent_cache_read_only=false",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,14 +16,17 @@ import pytest
 
 
 @pytest.fixture
-def own_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty project: what it does not have comes from shackdoo itself.
+def own_project(
+    tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """An empty project with an empty store: what it does not have comes from shackdoo itself.
 
     Shippers that still wait for a store that is away end with the test.
     """
     root = tmp_path / "project"
     (root / "conf" / "task").mkdir(parents=True)
     (root / "MLproject").write_text("name: own\n")
+    shutil.copyfile(empty_store, root / "mlflow.db")
     monkeypatch.setenv("SHACKDOO_ROOT", str(root))
     monkeypatch.setenv("SHACKDOO_STATE", str(tmp_path / "state"))
     for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"):

@@ -129,6 +129,7 @@ def test_a_store_is_told_with_who_named_it(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = f"SQLite file sqlite:///{project.root}/mlflow.db"
+    (project.root / "mlflow.db").unlink()
     assert look_at_store(project).fact == f"{address} (default), made by the first run"
     (project.root / "mlflow.db").touch()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")

@@ -460,6 +460,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_project: Path) -
 
 
 def test_no_runs_at_all(own_project: Path, listed: Any) -> None:
+    (own_project / "mlflow.db").unlink()
     assert told(listed) == "no run is recorded yet; make one: shackdoo train task=Mnist_B\n"
     assert told(listed, "--json") == "[]\n"
     assert not (own_project / "mlflow.db").exists()

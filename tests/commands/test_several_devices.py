@@ -99,6 +99,7 @@ def test_mistakes_end_before_anything_is_started(
     mistake: str, own_project: Path, capsys: pytest.CaptureFixture[Any]
 ) -> None:
     arguments, message = MISTAKES[mistake]
+    (own_project / "mlflow.db").unlink()
     assert main(["train", *arguments]) == 2
     assert message in capsys.readouterr().err
     assert not (own_project / "mlflow.db").exists()

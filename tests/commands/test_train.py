@@ -122,6 +122,7 @@ def test_mnist_a_reaches_98_5_percent_in_one_epoch(shackdoo: Run) -> None:
 def test_debug_quick_takes_few_batches_and_records_nothing(
     shackdoo: Run, own_project: Path
 ) -> None:
+    (own_project / "mlflow.db").unlink()
     done = shackdoo("train", "task=Mnist_A", "debug=quick")
     assert done.returncode == 0, done.stderr
     assert "nothing is recorded" in done.stderr

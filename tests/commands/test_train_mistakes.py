@@ -174,6 +174,7 @@ def test_mistakes_on_the_command_line(
     mistake: str, own_project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments, message = OVERRIDES[mistake]
+    (own_project / "mlflow.db").unlink()
     told = refused(capsys, *arguments)
     assert re.search(message, told, re.DOTALL), told
     assert not (own_project / "mlflow.db").exists()
