@@ -162,6 +162,7 @@ def test_no_secret_leaves_this_machine(shackdoo: Run, leaky_project: Path) -> No
 
 def test_the_secrets_were_where_the_test_says(leaky_project: Path) -> None:
     """Without the redaction the test above would find them: each is in what the run reads."""
+    (leaky_project / "mlflow.db").unlink()  # of which nothing is read
     read = [
         path.read_text()
         for path in leaky_project.rglob("*")
