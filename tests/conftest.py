@@ -20,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let all trainings share what XLA has compiled: it takes as long as all else they do."""
+    """Let all trainings share what XLA has compiled: it takes seconds of each."""
     assert config.cache is not None
     folder = config.cache.mkdir("xla")
     os.environ.setdefault(

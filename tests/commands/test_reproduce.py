@@ -319,8 +319,8 @@ def test_killed_at_any_moment_it_leaves_nothing_of_the_users_touched(
         assert not left
         assert {run.status for run in local_runs(state())} <= {"FINISHED", "KILLED"}
         assert tree_of(project) == before
-    done = shackdoo("reproduce", recorded, "--epochs", "1")
-    assert done.returncode == 0, done.stderr
+        done = shackdoo("reproduce", recorded, "--epochs", "1")
+        assert done.returncode == 0, done.stderr
 
 
 def test_interrupted_it_leaves_nothing(project: Path, shackdoo: Run, trained: str) -> None:
