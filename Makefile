@@ -11,6 +11,8 @@ STAMP := .venv/installed
 SERVED := $(BIN)/python scripts/with_server.py
 EXPORTED := $(SERVED) --export
 FAST := not slow and not docker and not postgres and not browser
+# A test waits as often as it computes, so several go on at once.
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
 	--custom-compile-command "make lock" pyproject.toml $(ARGS)
 
@@ -74,10 +76,10 @@ server-restore:  ## put the copy BACKUP=path into an empty server
 	@sh docker/server.sh restore
 
 test: $(STAMP)  ## run the tests that need a few minutes and nothing installed
-	$(BIN)/python -m pytest -m "$(FAST)" $(ARGS)
+	$(PYTEST) -m "$(FAST)" $(ARGS)
 
 test-all: $(STAMP)  ## run all tests with their full counts, also those that are slow or need a server
-	$(BIN)/python -m pytest --full $(ARGS)
+	$(PYTEST) --full $(ARGS)
 
 test-docker: $(STAMP)  ## run the tests that need a Docker engine, with images of their own
 	$(BIN)/python -m pytest -m docker $(ARGS)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+LONG = ("docker", "commands", "training")  # folders of tests that take long
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--full`` and ``--screenshots``."""
@@ -27,6 +29,17 @@ def pytest_configure(config: pytest.Config) -> None:
         "TF_XLA_FLAGS",
         f"--tf_xla_persistent_cache_directory={folder} --tf_xla_persistent_cache_read_only=false",
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each of several workers whole files, the long ones first; one has all of Docker.
+
+    Tests of a file share fixtures that take long, and those of Docker images and an engine.
+    """
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
+    for item in items:
+        docker = item.get_closest_marker("docker") is not None
+        item.add_marker(pytest.mark.xdist_group("docker" if docker else item.path.stem))
 
 
 @pytest.fixture

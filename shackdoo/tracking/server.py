@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 import os
+import socket
 import ssl
 import urllib.error
 import urllib.request
@@ -22,6 +23,7 @@ NAME, PASSWORD, TOKEN = (
     "MLFLOW_TRACKING_PASSWORD",
     "MLFLOW_TRACKING_TOKEN",
 )
+DEFAULT_PORTS = {"http": 80, "https": 443}
 INSECURE, CERTIFICATE = "MLFLOW_TRACKING_INSECURE_TLS", "MLFLOW_TRACKING_SERVER_CERT_PATH"
 
 
@@ -60,6 +62,20 @@ def fetch(uri: str, what: str, query: Mapping[str, object]) -> dict[str, Any]:
     fields = urlencode({name: str(value) for name, value in query.items()})
     address = f"{public_address(uri)}/api/2.0/mlflow/{what}?{fields}"
     return _answered(uri, urllib.request.Request(address), own=False)  # noqa: S310  # as above
+
+
+def knock(uri: str) -> None:
+    """See whether anybody listens at a server's address; behind a proxy only a request can tell.
+
+    Raises:
+        OSError: if a connection is not taken within 5 s.
+    """
+    parts = urlsplit(uri)
+    host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
+    if parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(host):
+        return
+    with socket.create_connection((host, port), timeout=ANSWER_SECONDS):
+        pass
 
 
 def _answered(uri: str, request: urllib.request.Request, own: bool) -> dict[str, Any]:

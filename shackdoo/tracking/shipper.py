@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shackdoo.errors import StoreError
+from shackdoo.imports import uncollected
 from shackdoo.tracking.blobs import LostBlobError, checked_blob, copy_whole
 from shackdoo.tracking.journal import (
     DAMAGED,
@@ -26,7 +27,7 @@ from shackdoo.tracking.journal import (
     read_header,
     writer_is_gone,
 )
-from shackdoo.tracking.server import ask
+from shackdoo.tracking.server import ask, knock
 from shackdoo.tracking.shipping import (
     POLL_SECONDS,
     RunDeletedError,
@@ -213,9 +214,12 @@ class _Shipper:
     def _opened(self) -> MlflowStore:
         """Return the run in the store, found again or created."""
         if self.store is None:
-            from shackdoo.tracking.mlflow_store import MlflowStore
+            if is_server(self.address):
+                knock(self.address)  # whoever is away is not worth the import of MLflow
+            with uncollected("mlflow"):
+                from shackdoo.tracking.mlflow_store import MlflowStore
 
-            store = MlflowStore(self.header, self.to, self.shipping.mlflow_run_id)
+                store = MlflowStore(self.header, self.to, self.shipping.mlflow_run_id)
             if store.run_id != self.shipping.mlflow_run_id:  # a new run begins at the beginning
                 self._save(mlflow_run_id=store.run_id, offset=0)
             self.store = store

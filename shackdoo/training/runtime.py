@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import os
 import platform
@@ -15,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from shackdoo.errors import RunError
+from shackdoo.imports import uncollected
 from shackdoo.training.cores import available_cores
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def load_tensorflow() -> None:
     """Import TensorFlow and Keras without what they print."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    with _absent(OPTIONAL_FOR_KERAS), _quiet(), _uncollected():
+    with _absent(OPTIONAL_FOR_KERAS), _quiet(), uncollected("tensorflow"):
         import keras  # noqa: F401
         import tensorflow  # noqa: F401
 
@@ -82,23 +82,6 @@ def _quiet() -> Iterator[None]:
             sys.stderr.flush()
             os.dup2(real, 2)
             os.close(real)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Keep the garbage collector from going through modules over and over, now and later.
-
-    A quarter of TensorFlow's import is spent on that, and none of it is ever garbage.
-    """
-    if not gc.isenabled() or "tensorflow" in sys.modules:
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 @contextmanager

@@ -38,6 +38,15 @@ def own_project(
 
 
 @pytest.fixture
+def store_away(own_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tracking store that does not answer: for tests of what runs leave on this machine.
+
+    To carry a run takes as long as a short training.
+    """
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+
+
+@pytest.fixture
 def shackdoo(own_project: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the program as a user does, in a process of its own."""
 

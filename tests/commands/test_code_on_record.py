@@ -73,6 +73,7 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+@pytest.mark.usefixtures("store_away")
 def test_uncommitted_changes_are_kept_whole(shackdoo: Run, committed: Path, tmp_path: Path) -> None:
     new, tool, big = committed / "new.py", committed / "日本 語" / "tool", committed / "big.py"
     tool.parent.mkdir()
@@ -128,6 +129,7 @@ BASE = "from shackdoo.tasks.mnist import Mnist_A\n\n\nclass Base(Mnist_A):\n    
 YAML = "# @package _global_\ndefaults: [Mnist_A, _self_]\ntask: {name: Mine, _target_: mine.Mine}\n"
 
 
+@pytest.mark.usefixtures("store_away")
 def test_without_a_commit_a_copy_is_kept_from_which_the_run_can_be_made(
     shackdoo: Run, own_project: Path, tmp_path: Path
 ) -> None:

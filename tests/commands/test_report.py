@@ -277,6 +277,7 @@ def test_a_training_of_numbers_leaves_its_page_and_description(
     assert again.read_text() == text
 
 
+@pytest.mark.usefixtures("store_away")
 def test_a_hook_that_fails_costs_its_parts_and_not_the_run(prices: Path, shackdoo: Run) -> None:
     done = shackdoo("train", "task=Prices", "tag=broken", "tracking=off")
     assert done.returncode == 0, done.stderr

@@ -107,6 +107,7 @@ def test_identical_and_nothing_is_left_but_the_new_run(
     assert f"run {trained}" in latest.stderr  # a reproduction is not meant
 
 
+@pytest.mark.usefixtures("store_away")
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["Mnist_A", "Mnist_B", "Mnist_C"])
 def test_every_shipped_task_is_identical(own_project: Path, shackdoo: Run, task: str) -> None:
@@ -127,6 +128,7 @@ def change(project: Path) -> None:
     (project / "own_more.py").write_text("MORE = 1\n")
 
 
+@pytest.mark.usefixtures("store_away")
 @pytest.mark.parametrize("then", ["committed over", "rolled back", "deleted"])
 def test_a_dirty_tree_is_had_again(project: Path, shackdoo: Run, then: str) -> None:
     first = commit(project, "before")
@@ -171,6 +173,7 @@ def test_from_the_store_and_a_clone_on_another_machine(
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, IDENTICAL), done.stderr
 
 
+@pytest.mark.usefixtures("store_away")
 def test_the_first_epochs_and_several_times_as_json(shackdoo: Run, trained: str) -> None:
     done = shackdoo("reproduce", trained, "--epochs", "2", "--times", "2", "--json")
     assert done.returncode == 0, done.stderr
@@ -186,6 +189,7 @@ def test_the_first_epochs_and_several_times_as_json(shackdoo: Run, trained: str)
     assert "--epochs 9 is more than the run" in done.stderr
 
 
+@pytest.mark.usefixtures("store_away")
 def test_what_is_missing_is_told_and_nothing_is_done(
     project: Path, shackdoo: Run, trained: str
 ) -> None:
@@ -203,6 +207,7 @@ def test_what_is_missing_is_told_and_nothing_is_done(
     assert list((state() / FOLDER).iterdir()) == []
 
 
+@pytest.mark.usefixtures("store_away")
 def test_one_ingredient_of_the_present_is_named(shackdoo: Run, trained: str) -> None:
     one_core = {min(os.sched_getaffinity(0))}
     whole = os.sched_getaffinity(0)
@@ -218,6 +223,7 @@ def test_one_ingredient_of_the_present_is_named(shackdoo: Run, trained: str) -> 
     assert rows[1].startswith("environment TF_ENABLE_NAMED")
 
 
+@pytest.mark.usefixtures("store_away")
 def test_a_class_of_a_script_and_an_inference(project: Path, shackdoo: Run) -> None:
     script = """
 import shackdoo
@@ -244,6 +250,7 @@ if __name__ == "__main__":
     assert done.stdout.splitlines()[-1] == ("identical: predictions and metrics are bit-identical")
 
 
+@pytest.mark.usefixtures("store_away")
 def test_a_resumed_run_and_one_that_was_killed(project: Path, shackdoo: Run) -> None:
     request = ["train", "task=Child", "task.parameters.epochs=400", "checkpoint.seconds=0.1"]
     with subprocess.Popen(
@@ -263,6 +270,7 @@ def test_a_resumed_run_and_one_that_was_killed(project: Path, shackdoo: Run) -> 
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, IDENTICAL), done.stderr
 
 
+@pytest.mark.usefixtures("store_away")
 def test_killed_in_the_middle_it_is_cleared_away_by_the_next_command(
     project: Path, shackdoo: Run
 ) -> None:
@@ -294,6 +302,7 @@ def test_killed_in_the_middle_it_is_cleared_away_by_the_next_command(
     assert next(run for run in local_runs(state()) if run.uid == recorded).status == "FINISHED"
 
 
+@pytest.mark.usefixtures("store_away")
 @pytest.mark.slow
 def test_killed_at_any_moment_it_leaves_nothing_of_the_users_touched(
     project: Path, shackdoo: Run, counted: Callable[[int, int], int]
@@ -323,6 +332,7 @@ def test_killed_at_any_moment_it_leaves_nothing_of_the_users_touched(
         assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.usefixtures("store_away")
 def test_interrupted_it_leaves_nothing(project: Path, shackdoo: Run, trained: str) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "shackdoo.cli", "reproduce", trained],
@@ -342,6 +352,7 @@ def test_interrupted_it_leaves_nothing(project: Path, shackdoo: Run, trained: st
     assert list((state() / FOLDER).iterdir()) == []
 
 
+@pytest.mark.usefixtures("store_away")
 def test_runs_that_are_none_to_reproduce(project: Path, shackdoo: Run) -> None:
     assert shackdoo("train", "task=Child", "flows=[fetch_data]").returncode == 0
     done = shackdoo("reproduce", "latest")
@@ -354,6 +365,7 @@ def test_runs_that_are_none_to_reproduce(project: Path, shackdoo: Run) -> None:
     assert "'0' is no number from 1 on" in done.stderr
 
 
+@pytest.mark.usefixtures("store_away")
 def test_an_inference_with_refused_inputs(project: Path, shackdoo: Run, trained: str) -> None:
     lines = project / "lines.jsonl"
     lines.write_text("[0, 1, 2, 3]\n[1]\n[3, 2, 1, 0]\n")
@@ -372,6 +384,7 @@ def test_an_inference_with_refused_inputs(project: Path, shackdoo: Run, trained:
     assert f"The inputs of the run can't be had: there is no {lines} now." in done.stderr
 
 
+@pytest.mark.usefixtures("store_away")
 def test_a_run_that_fails_and_fails_again(project: Path, shackdoo: Run) -> None:
     text = (project / "own_task.py").read_text()
     (project / "own_task.py").write_text(text + FAILS)
@@ -402,6 +415,7 @@ def test_code_of_another_machine_is_shown_without_moving_the_terminal(
     assert "  untracked/own_more.py, 1 lines\nMORE = 1  # \ufffd[2Ahidden" in done.stderr
 
 
+@pytest.mark.usefixtures("store_away")
 def test_a_manifest_that_was_changed_is_not_relied_on(shackdoo: Run, trained: str) -> None:
     path = state() / "runs" / trained / "files" / "manifest.json"
     content: dict[str, Any] = json.loads(path.read_text())

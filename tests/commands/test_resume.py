@@ -69,6 +69,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], set
     folder = tmp_path_factory.mktemp("whole")
     (folder / "project" / "conf").mkdir(parents=True)
     own = {"SHACKDOO_ROOT": str(folder / "project"), "SHACKDOO_STATE": str(folder / "state")}
+    own["MLFLOW_TRACKING_URI"] = "http://127.0.0.1:9"  # it need not be in a store
     subprocess.run(
         [sys.executable, "-m", "shackdoo.cli", "train", *SHORT],
         check=True,
@@ -76,7 +77,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], set
         env={**os.environ, **own},
     )
     (run,) = local_runs(folder / "state")
-    wait_shipped(run.folder, SECONDS)
     return results(run), set(points(run))
 
 
@@ -120,6 +120,7 @@ def test_stopped_and_resumed_it_ends_in_the_same_bits(
     assert "has finished; there is nothing left to resume." in again.stderr
 
 
+@pytest.mark.usefixtures("store_away")
 def test_auto_goes_on_or_starts_anew(shackdoo: Program, own_project: Path) -> None:
     first = shackdoo("train", *SHORT, "resume=auto", "task.parameters.epochs=1")
     assert first.returncode == 0, first.stderr
@@ -171,6 +172,7 @@ def test_what_has_changed_is_told_and_nothing_is_touched(
     )
 
 
+@pytest.mark.usefixtures("store_away")
 def test_a_run_that_is_going_on(shackdoo: Program, own_project: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "shackdoo.cli", "train", *SHORT, "task.parameters.epochs=100000"],
@@ -233,11 +235,11 @@ def test_without_a_checkpoint_in_the_store(
     assert not list((tmp_path / "other machine").glob("runs/*"))
 
 
+@pytest.mark.usefixtures("store_away")
 def test_from_the_weights_of_another_run(shackdoo: Program, own_project: Path) -> None:
     first = shackdoo("train", *SHORT, "task.parameters.epochs=1")
     assert first.returncode == 0, first.stderr
     source = newest()
-    wait_shipped(source.folder, SECONDS)
     second = shackdoo("train", *SHORT, "task.parameters.epochs=1", "init_from=latest")
     assert second.returncode == 0, second.stderr
     run = newest()

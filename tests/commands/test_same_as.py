@@ -89,6 +89,7 @@ def failed(own_project: Path, shackdoo: Program, monkeypatch: pytest.MonkeyPatch
     return newest()
 
 
+@pytest.mark.usefixtures("store_away")
 def test_it_ends_in_the_same_bits(shackdoo: Program, own_project: Path) -> None:
     asked = ("task=Mnist_B", "task.parameters.max_steps_per_epoch=5", "optimizer.beta_1=0.8")
     first = shackdoo("train", *asked, "report.page=false", "+tags.note=first")
@@ -128,6 +129,7 @@ def test_secrets_come_from_the_request_and_are_asked_for_elsewhere(
     assert printed(given)["seed"] == 4
 
 
+@pytest.mark.usefixtures("store_away")
 def test_such_a_run_is_resumed(shackdoo: Program, own_project: Path, failed: LocalRun) -> None:
     shackdoo("train", "--same-as", "latest", "+tags.note=x", "seed=5")
     run = newest()
@@ -176,6 +178,7 @@ def test_mistakes(case: str, shackdoo: Program) -> None:
     assert done.stderr.startswith(f"error: {expected}")
 
 
+@pytest.mark.usefixtures("store_away")
 def test_a_class_of_a_notebook(shackdoo: Program, own_project: Path, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)

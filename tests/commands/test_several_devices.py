@@ -30,6 +30,7 @@ def printed(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
     return dict(line.rsplit(None, 1) for line in done.stdout.splitlines())
 
 
+@pytest.mark.usefixtures("store_away")
 def test_two_processes_give_the_same_bits_and_a_model_for_one_device(
     shackdoo: Run, own_project: Path
 ) -> None:

@@ -52,7 +52,23 @@ def image(tree: Path) -> str:
 
 
 @pytest.fixture
-def person(tree: Path, image: str, empty_store: Path) -> Iterator[Person]:
+def compiled(pytestconfig: pytest.Config) -> Path:
+    """What XLA has compiled for other tests: it takes up to a minute of each that begins anew."""
+    assert pytestconfig.cache is not None
+    return pytestconfig.cache.mkdir("xla")
+
+
+def keep_compiled(new: Path, kept: Path) -> None:
+    """Add what is new to what is kept, whole or not at all: others may be reading."""
+    for file in new.glob("*.pb"):
+        if not (kept / file.name).exists():
+            part = kept / f".{file.name}.{os.getpid()}"
+            shutil.copyfile(file, part)
+            part.replace(kept / file.name)
+
+
+@pytest.fixture
+def person(tree: Path, image: str, empty_store: Path, compiled: Path) -> Iterator[Person]:
     # Not under pytest's own folder: each session that begins shuts that to everybody else.
     folder = Path(tempfile.mkdtemp(prefix="shackdoo-person-"))
     folder.chmod(0o755)
@@ -63,6 +79,11 @@ def person(tree: Path, image: str, empty_store: Path) -> Iterator[Person]:
     with contextlib.closing(sqlite3.connect(clone / "mlflow.db")) as store, store:
         files = (f"{clone}/mlruns/0",)
         store.execute("UPDATE experiments SET artifact_location = ?", files)
+    state = home / ".local" / "state" / "shackdoo"
+    state.mkdir(parents=True)
+    state.chmod(0o700)
+    (state / "xla").mkdir()
+    keep_compiled(compiled, state / "xla")
     for path in (home, *home.rglob("*")):
         if os.geteuid() == 0:
             os.chown(path, USER, USER, follow_symlinks=False)
@@ -75,6 +96,7 @@ def person(tree: Path, image: str, empty_store: Path) -> Iterator[Person]:
         "PYTHONWARNINGS": "ignore",
     }
     yield Person(home, clone, environment)
+    keep_compiled(state / "xla", compiled)
     shutil.rmtree(folder, ignore_errors=True)
 
 

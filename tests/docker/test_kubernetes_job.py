@@ -10,6 +10,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,9 +60,25 @@ def tracking(empty_store: Path, tmp_path: Path) -> Iterator[str]:
     command += ["--backend-store-uri", f"sqlite:///{store}"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(command, cwd=tmp_path, start_new_session=True, **quiet)
-    yield f"http://127.0.0.1:{port}"
+    address = f"http://127.0.0.1:{port}"
+    wait_until_up(address)
+    yield address
     os.killpg(process.pid, 15)
     process.wait(30)
+
+
+def wait_until_up(address: str) -> None:
+    """Wait for the server: who asks it in a test does not try again."""
+    end = time.monotonic() + 120
+    while True:
+        try:
+            urllib.request.urlopen(f"{address}/health", timeout=10).close()
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+        else:
+            return
 
 
 def submit(tree: Path, image: str, server: str, overrides: str) -> dict[str, Any]:

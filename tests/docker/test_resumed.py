@@ -12,7 +12,7 @@ from persons import BIN, Person
 from store_reader import runs_of
 
 pytestmark = pytest.mark.docker
-REQUEST = "task.parameters.epochs=30 task.parameters.max_steps_per_epoch=60 checkpoint.seconds=0.2"
+REQUEST = "task.parameters.epochs=12 task.parameters.max_steps_per_epoch=60 checkpoint.seconds=0.2"
 
 
 def test_killed_in_a_container_and_resumed_in_another(
@@ -33,7 +33,7 @@ def test_killed_in_a_container_and_resumed_in_another(
     said = ""
     for line in started.stdout:
         said += line
-        if line.startswith("epoch 5/"):
+        if line.startswith("epoch 3/"):
             break
     (container,) = containers() or pytest.fail(said)
     subprocess.run(["docker", "kill", container], check=True, capture_output=True)

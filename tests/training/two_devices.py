@@ -1,13 +1,16 @@
-"""What a process with two devices does; ``python two_devices.py CASE`` prints it as JSON.
+"""What a process with several devices does, as JSON.
 
-A CPU can be shared among devices only before TensorFlow has computed anything, so each case has a
-process of its own.
+    python two_devices.py CACHE DEVICES CASE …
+
+A CPU can be shared among devices only before TensorFlow has computed anything, so the cases have a
+process of their own.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -188,9 +191,9 @@ def mnist_a() -> Any:
 
     from shackdoo.api import compose
 
-    keras.config.set_floatx("float64")
     common = ("strategy.xla=false", "task.parameters.epochs=2")
     limited = (*common, "task.parameters.max_steps_per_epoch=20")
+    keras.config.set_floatx("float64")
     histories = []
     for chosen in ((), ("strategy=mirrored", "strategy.devices=2")):
         keras.utils.set_random_seed(SEED)
@@ -343,13 +346,23 @@ def refusals() -> Any:
     return told
 
 
+def outcome(case: str) -> dict[str, Any]:
+    """Return what a case found, or how it failed."""
+    try:
+        return {"found": globals()[case]()}
+    except Exception:
+        return {"failed": traceback.format_exc()}
+
+
+def main() -> None:
+    """Print the outcome of each case by its name."""
+    cache, devices, *cases = sys.argv[1:]
+    determinism = DeterminismSpec(enabled=True, threads=1)
+    start_tensorflow(determinism, GpuSpec(memory_growth=True), SEED, Path(cache))
+    shared = StrategySpec(name="mirrored", devices=int(devices), xla=False)
+    assert make_devices(shared) == int(devices)
+    print(json.dumps({case: outcome(case) for case in cases}))
+
+
 if __name__ == "__main__":
-    start_tensorflow(
-        DeterminismSpec(enabled=True, threads=1),
-        GpuSpec(memory_growth=True),
-        SEED,
-        Path(sys.argv[2]),
-    )
-    devices = 3 if sys.argv[1] == "sums_put_back" else 2
-    assert make_devices(TWO.model_copy(update={"devices": devices})) == devices
-    print(json.dumps(globals()[sys.argv[1]]()))
+    main()
