@@ -121,7 +121,7 @@ def _header(run: ListedRun, project: Project) -> Header:
 
 def _fill(folder: Path, header: Header, run: ListedRun, manifest: Mapping[str, Any]) -> None:
     """Write a journal of what the store has; nothing of it is to be shipped again."""
-    from shackdoo.tracking.mlflow_store import metric_points
+    from shackdoo.tracking.mlflow_run import metric_points
 
     tracker = JournalTracker(folder, header)
     tracker.params(run.params)

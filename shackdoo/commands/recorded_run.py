@@ -89,16 +89,12 @@ class RecordedRun:
     @cached_property
     def curves(self) -> Curves:
         """Each metric at each step."""
-        if self.folder is not None:
-            recorded = read_recorded(self.folder / JOURNAL)
-            points = [(*key, value) for key, value in recorded.metrics.items()]
-        else:
-            from shackdoo.tracking.mlflow_store import metric_points
+        if self.folder is None:
+            from shackdoo.tracking.mlflow_run import metric_curves
 
-            found = metric_points(self.run.store, str(self.run.mlflow_run_id))
-            points = [(name, step, value) for name, step, _, value in found]
+            return metric_curves(self.run.store, str(self.run.mlflow_run_id))
         curves: dict[str, dict[int, float]] = {}
-        for name, step, value in points:
+        for (name, step), value in read_recorded(self.folder / JOURNAL).metrics.items():
             curves.setdefault(name, {})[step] = value
         return curves
 

@@ -67,10 +67,10 @@ def _stored(run: ListedRun) -> Content:
         raise RequestError(f"The record of the run {run.uid} is gone from this machine.")
     if (content := read_content(_artifact(run, f"report/{PAGE}") or "")) is not None:
         return content
-    from shackdoo.tracking.mlflow_history import metric_history
+    from shackdoo.tracking.mlflow_run import metric_curves
 
     names = [name for name in run.metrics if is_of_epochs(name)]
-    steps = metric_history(run.store, run.mlflow_run_id, names)
+    steps = metric_curves(run.store, run.mlflow_run_id, names)
     try:
         manifest = json.loads(_artifact(run, MANIFEST) or "{}")
     except ValueError:

@@ -58,7 +58,7 @@ def close_unstarted(uri: str, root: Path, state: Path) -> list[ListedRun]:
     known = {run.header["mlflow_run_id"] for run in local_runs(state)}
     left = [run for run in left if run.mlflow_run_id not in known and not _is_going_on(run)]
     if left:
-        from shackdoo.tracking.mlflow_store import close_run
+        from shackdoo.tracking.mlflow_run import close_run
 
         for run in left:
             tags = {"shackdoo.error": WHY, STATUS: "FAILED"}

@@ -5,13 +5,11 @@ An adapter of MLflow: import it where it is needed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from shackdoo.errors import RequestError, StoreError
-from shackdoo.tracking.mlflow_client import MlflowClient
-from shackdoo.tracking.store import shown, without_password
+from shackdoo.errors import RequestError
+from shackdoo.tracking.mlflow_client import MlflowClient, told
+from shackdoo.tracking.store import shown
 
 
 def fetch_artifact(uri: str, run_id: str, path: str, into: Path, most: int | None) -> Path | None:
@@ -29,7 +27,7 @@ def fetch_artifact(uri: str, run_id: str, path: str, into: Path, most: int | Non
         StoreError: if the store doesn't answer.
     """
     client, folder = MlflowClient(uri), path.rpartition("/")[0] or None
-    with _told(f"The store {shown(uri)} does not list artifacts", uri):
+    with told(f"The store {shown(uri)} does not list artifacts", uri):
         sizes = {each.path: each.file_size for each in client.list_artifacts(run_id, folder)}
     if path not in sizes:
         return None
@@ -51,14 +49,5 @@ def download(uri: str, address: str, into: Path) -> Path:
     """
     from mlflow.artifacts import download_artifacts
 
-    with _told(f"The store does not give {shown(address)}", uri):
+    with told(f"The store does not give {shown(address)}", uri):
         return Path(download_artifacts(address, dst_path=str(into), tracking_uri=uri))
-
-
-@contextmanager
-def _told(what: str, uri: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # whatever a store of artifacts can raise
-        reason = " ".join(without_password(str(error), uri).split())
-        raise StoreError(f"{what}: {reason}.") from error

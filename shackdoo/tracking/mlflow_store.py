@@ -6,7 +6,6 @@ An adapter of MLflow: import it where it is needed.
 from __future__ import annotations
 
 import json
-import math
 import sys
 import tempfile
 import warnings
@@ -22,7 +21,6 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Met
 from mlflow.exceptions import MlflowException
 
 from shackdoo.config.registered_name import RegisteredName, parse_registered_name
-from shackdoo.errors import StoreError
 from shackdoo.tracking.blobs import file_digest, named_copy
 from shackdoo.tracking.experiment_page import page_tags
 from shackdoo.tracking.journal import Entry
@@ -31,11 +29,10 @@ from shackdoo.tracking.listing import PARENT_UID, RUN_UID, STATUS
 from shackdoo.tracking.mlflow_database import make_database
 from shackdoo.tracking.model_files import LoggedModel
 from shackdoo.tracking.shipping import RunDeletedError
-from shackdoo.tracking.store import shown, sqlite_file, without_password
+from shackdoo.tracking.store import sqlite_file
 
 DIGEST_LENGTH = 36  # as much of a data set's digest as MLflow's column holds; the tag has all
 SERVER_FAILS = 500  # HTTP statuses from here on may pass
-LARGEST = 1.7976931348623157e308  # what a database has for an infinity
 REFUSED_NAME = "shackdoo.register_refused"  # tag
 REFUSED = "refused"  # folder of what the store does not take as it is
 
@@ -297,43 +294,6 @@ class MlflowStore:
         if self.address.startswith("http"):
             return None
         return (Path(header["project_root"]) / "mlruns" / quote(header["experiment"], "")).as_uri()
-
-
-def close_run(uri: str, run_id: str, status: str, tags: Mapping[str, str]) -> None:
-    """End a run of a store that no journal tells of.
-
-    Raises:
-        StoreError: if the store doesn't answer, or refuses.
-    """
-    client = MlflowClient(uri)
-    try:
-        for name, value in tags.items():
-            client.set_tag(run_id, name, value)
-        client.set_terminated(run_id, status=status)
-    except MlflowException as error:
-        reason = without_password(" ".join(str(error).split()), uri)
-        raise StoreError(f"The store {shown(uri)} does not close the run: {reason}.") from error
-
-
-def metric_points(uri: str, run_id: str) -> list[tuple[str, int, int, float]]:
-    """Return all that a run has of metrics: name, step, milliseconds since 1970, value.
-
-    Raises:
-        StoreError: if the store doesn't answer, or doesn't have the run.
-    """
-    client = MlflowClient(uri)
-    try:
-        names = client.get_run(run_id).data.metrics
-        found = [point for name in names for point in client.get_metric_history(run_id, name)]
-    except MlflowException as error:
-        reason = without_password(" ".join(str(error).split()), uri)
-        raise StoreError(f"The store {shown(uri)} does not give the metrics: {reason}.") from error
-    return sorted((each.key, each.step, each.timestamp, _number(each.value)) for each in found)
-
-
-def _number(value: float) -> float:
-    """Return an infinity that a database has as its largest number."""
-    return math.copysign(math.inf, value) if abs(value) >= LARGEST else value
 
 
 def registry_client(address: str) -> MlflowClient:
