@@ -12,7 +12,7 @@ SERVED := $(BIN)/python scripts/with_server.py
 EXPORTED := $(SERVED) --export
 FAST := not slow and not docker and not postgres and not browser
 # A test waits as often as it computes, so several go on at once.
-PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --no-loadscope-reorder
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
 	--custom-compile-command "make lock" pyproject.toml $(ARGS)
 

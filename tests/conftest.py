@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 LONG = ("docker", "commands", "training")  # folders of tests that take long
+DOCKER = "tests/docker/"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,14 +34,24 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each of several workers whole files, the long ones first; one has all of Docker.
-
-    Tests of a file share fixtures that take long, and those of Docker images and an engine.
-    """
+    """Begin with what takes long, so that of several workers none is the last by far."""
     items.sort(key=lambda item: item.path.parent.name not in LONG)
-    for item in items:
-        docker = item.get_closest_marker("docker") is not None
-        item.add_marker(pytest.mark.xdist_group("docker" if docker else item.path.stem))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each of several workers whole files, whose tests share what takes long to make.
+
+    Docker's are for one worker: they share images, and look at what the engine runs.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return DOCKER if file.startswith(DOCKER) else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture

@@ -66,6 +66,12 @@ def digits() -> tuple[Array, Array]:
 
 
 @pytest.fixture
+def store_away(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what is answered: to carry an inference takes longer than to make it."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+
+
+@pytest.fixture
 def infer(project: Path, tmp_path: Path) -> Run:
     def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         return call("infer", *arguments, cwd=tmp_path, **options)
@@ -187,6 +193,7 @@ def files(digits: tuple[Array, Array], tmp_path: Path) -> dict[str, Path]:
     return paths
 
 
+@pytest.mark.usefixtures("store_away")
 def test_each_kind_of_file_gives_the_same_answers_in_each_format(
     infer: Run, files: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -213,6 +220,7 @@ def read(path: Path) -> Any:
     return readers.get(path.suffix, lambda file: pd.read_json(file, lines=True))(path)
 
 
+@pytest.mark.usefixtures("store_away")
 def test_a_pipe_in_and_a_pipe_out(infer: Run, digits: tuple[Array, Array]) -> None:
     lines = [json.dumps(image.tolist()) for image in digits[0][:3]]
     done = infer("input=-", "output=-", input="\n".join(lines))
@@ -239,6 +247,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(infer: Run, project: Path) ->
     assert newest_run(project).info.status == "KILLED"
 
 
+@pytest.mark.usefixtures("store_away")
 def test_a_name_of_the_catalog_is_its_test_split(infer: Run, project: Path) -> None:
     done = infer("input=mnist", "run=best", "task=Mnist_B")
     assert done.returncode == 0, done.stderr
@@ -252,6 +261,7 @@ def test_a_name_of_the_catalog_is_its_test_split(infer: Run, project: Path) -> N
     assert len(pd.read_csv(default)) == 10000
 
 
+@pytest.mark.usefixtures("store_away")
 def test_what_can_t_be_understood_is_refused_by_name_and_the_rest_is_answered(
     infer: Run, digits: tuple[Array, Array], tmp_path: Path
 ) -> None:
@@ -285,6 +295,7 @@ def test_what_can_t_be_understood_is_refused_by_name_and_the_rest_is_answered(
     assert not (tmp_path / "o.rejects.csv").exists()
 
 
+@pytest.mark.usefixtures("store_away")
 def test_rows_of_the_wrong_width_are_refused_even_if_all_are(infer: Run, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("1,2,3\n4,5,6\n")
     done = infer("input=t.csv", "output=o.csv")
@@ -310,6 +321,7 @@ def test_a_file_that_ends_too_early_fails_the_run_and_leaves_no_output(
     assert newest_run(project).info.status == "FAILED"
 
 
+@pytest.mark.usefixtures("store_away")
 def test_polarity_can_be_set_and_the_model_keeps_its_own_parameters(
     infer: Run, digits: tuple[Array, Array], tmp_path: Path
 ) -> None:
@@ -319,6 +331,7 @@ def test_polarity_can_be_set_and_the_model_keeps_its_own_parameters(
     assert "28 x 28, dark on light: 20" in done.stdout
 
 
+@pytest.mark.usefixtures("store_away")
 def test_a_file_may_be_called_anything(
     infer: Run, digits: tuple[Array, Array], tmp_path: Path
 ) -> None:
