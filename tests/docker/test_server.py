@@ -189,7 +189,7 @@ def test_names_are_added_and_pages_of_theirs_may_ask(server):
 
 
 @pytest.mark.parametrize("engine", ["none", "compose"])
-def test_it_answers_at_the_address_that_it_tells(second, engine):
+def test_it_answers_at_the_address_that_it_tells_and_down_with_volumes_removes_all(second, engine):
     if engine == "compose":
         second.compose = find_compose() or pytest.skip(
             "no compose (Debian: apt-get install --no-install-recommends docker-compose)"
@@ -206,6 +206,12 @@ def test_it_answers_at_the_address_that_it_tells(second, engine):
         f"{address}/{SEARCH}", json={"max_results": 1}, auth=(name, password), timeout=30
     )
     assert answer.status_code == 200, answer.text
+    done = second.run("down", "--volumes")
+    assert done.stderr == (
+        "The tracking server is down, and its runs, artifacts and accounts are removed.\n"
+    )
+    assert docker("volume", "ls", "--quiet", "--filter", f"name={second.project}_") == ""
+    assert docker("network", "ls", "--quiet", "--filter", f"name={second.project}_") == ""
 
 
 def test_it_comes_back_after_a_crash_of_either(server):
@@ -307,13 +313,3 @@ def compared(found):
                             for each in found["Mounts"])  # fmt: skip
     kept["Networks"] = sorted(found["NetworkSettings"]["Networks"])
     return kept
-
-
-def test_down_with_volumes_removes_the_data(second):
-    second.up()
-    done = second.run("down", "--volumes")
-    assert done.stderr == (
-        "The tracking server is down, and its runs, artifacts and accounts are removed.\n"
-    )
-    assert docker("volume", "ls", "--quiet", "--filter", f"name={second.project}_") == ""
-    assert docker("network", "ls", "--quiet", "--filter", f"name={second.project}_") == ""
