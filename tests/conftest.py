@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 LONG = ("docker", "commands", "training")  # folders of tests that take long
-DOCKER = "tests/docker/"
+WHOLE = ("browser", "docker", "serving")  # folders whose files share what takes long to make
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,16 +40,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give each of several workers whole files, whose tests share what takes long to make.
-
-    Docker's are for one worker: they share images, and look at what the engine runs.
-    """
+    """Give each of several workers whole files, or folders: their tests share long fixtures."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0]
-            return DOCKER if file.startswith(DOCKER) else file
+            file = Path(nodeid.partition("::")[0])
+            return file.parent.name if file.parent.name in WHOLE else str(file)
 
     return ByFile(config, log)
 

@@ -24,10 +24,9 @@ from shackdoo.commands import ui
 from shackdoo.errors import ConfigError, RequestError
 from shackdoo.tracking.experiment_page import NOTE, VIEW_TAG, saved_view
 from shackdoo.tracking.journal import now_ms
-from shackdoo.tracking.mlflow_database import make_database
 from shackdoo.tracking.shipper import Workshop, ship
 from shackdoo.tracking.shipping import wait_shipped
-from shackdoo.tracking.store import check_reachable, resolve_uri, sqlite_file
+from shackdoo.tracking.store import check_reachable, resolve_uri
 from shackdoo.tracking.tracker import Artifact
 
 QUERY = "runs?workflowType=machine_learning"
@@ -44,6 +43,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for variable in ("MLFLOW_TRACKING_URI", "UI_HOST", "UI_PORT"):
         monkeypatch.delenv(variable, raising=False)
     return root
+
+
+@pytest.fixture
+def with_store(project: Path, empty_store: Path) -> None:
+    """The project has a store already: MLflow takes seconds to make one."""
+    shutil.copyfile(empty_store, project / "mlflow.db")
 
 
 def recorded_run(project: Path, experiment: str, start_time: int) -> str:
@@ -100,6 +105,7 @@ def experiment_of(project: Path, run: str) -> str:
     return found
 
 
+@pytest.mark.usefixtures("with_store")
 def test_it_opens_the_experiment_with_the_newest_run(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -122,13 +128,13 @@ def test_it_opens_the_experiment_with_the_newest_run(
         assert capsys.readouterr().out == f"{address}/#/{page}\n"
 
 
+@pytest.mark.usefixtures("with_store")
 def test_an_experiment_that_somebody_else_made_gets_the_view_and_keeps_its_text(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from mlflow import MlflowClient
 
     uri = resolve_uri(None, project)
-    make_database(sqlite_file(uri))
     client = MlflowClient(uri)
     made = client.create_experiment("digits", tags={NOTE: "mine"})
     recorded_run(project, "digits", now_ms())
@@ -142,11 +148,11 @@ def test_an_experiment_that_somebody_else_made_gets_the_view_and_keeps_its_text(
     assert client.get_experiment(made).tags[VIEW_TAG] == "changed in the browser"
 
 
+@pytest.mark.usefixtures("with_store")
 def test_runs_that_shackdoo_did_not_make_open_in_mlflows_own_view(project: Path) -> None:
     from mlflow import MlflowClient
 
     uri = resolve_uri(None, project)
-    make_database(sqlite_file(uri))
     client = MlflowClient(uri)
     made = client.create_experiment("others")
     client.create_run(made)
@@ -254,6 +260,7 @@ def test_where_a_browser_on_this_machine_finds_it() -> None:
     assert ui._address("gpu7", 1) == "http://gpu7:1"
 
 
+@pytest.mark.usefixtures("with_store")
 def test_a_run_that_died_is_closed_and_shipped_meanwhile(project: Path) -> None:
     folder, tracker = record(project, resolve_uri(None, project))
     os.close(tracker._journal._file)  # what the kernel does to a process that dies
