@@ -75,7 +75,7 @@ server-backup:  ## copy its database and artifacts into one file (BACKUP=path; e
 server-restore:  ## put the copy BACKUP=path into an empty server
 	@sh docker/server.sh restore
 
-test: $(STAMP)  ## run the tests that need a few minutes and nothing installed
+test: $(STAMP)  ## run the tests that need nothing installed, several at once
 	$(PYTEST) -m "$(FAST)" $(ARGS)
 
 test-all: $(STAMP)  ## run all tests with their full counts, also those that are slow or need a server

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 # What a shipper does: it goes on after its command has ended, and writes where that wrote.
-LATE = """for i in $(seq 40); do
+LATE = """(for i in $(seq 20); do
     mkdir -p "$SHACKDOO_STATE/late/$i"
     sleep 0.05
-done >/dev/null 2>&1 &"""
+done; touch {ended}) >/dev/null 2>&1 &"""
 RUN = 'echo "run      0123abcd"'
 
 
@@ -46,7 +46,14 @@ def released(
 
 @pytest.mark.parametrize("code", [0, 1, 3])
 def test_the_verdict_is_the_answer_while_a_shipper_still_writes(checkout, tmp_path, code):
-    done, left = released(checkout, tmp_path, reproduce=f"{LATE}\necho verdict; exit {code}")
+    ended = tmp_path / "ended"
+    late = LATE.format(ended=ended)
+    done, left = released(
+        checkout,
+        tmp_path,
+        reproduce=f"{late}\necho verdict; exit {code}",
+        sync=f"[ -e {ended} ] || exit 1",  # the run is in the shipper's hands
+    )
     assert done.returncode == code, done.stderr
     assert done.stdout.splitlines() == ["run      0123abcd", "verdict"]
     assert left == []
