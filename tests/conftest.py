@@ -46,7 +46,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = Path(nodeid.partition("::")[0])
-            return file.parent.name if file.parent.name in WHOLE else str(file)
+            if file.parent.name not in WHOLE:
+                return str(file)
+            # Those of the server look at nothing but containers and images of their own.
+            return f"{file.parent.name} {file.name.startswith('test_server')}"
 
     return ByFile(config, log)
 
