@@ -35,6 +35,8 @@ WHY = {
     "not found": "not served",
     "no version of": "this version is not served",
 }
+# What uv says is read: it breaks its lines at the width that COLUMNS tells.
+PLAIN = {"NO_COLOR": "1", "UV_NO_PROGRESS": "1", "COLUMNS": "10000"}
 MOST = 20  # packages that are not served, of which each is found by asking once more
 
 
@@ -67,7 +69,7 @@ def uv(arguments: Sequence[str], given: str = "", keep: Sequence[int] = ()) -> s
         input=given,
         capture_output=True,
         text=True,
-        env={**_settings(), **os.environ, "NO_COLOR": "1", "UV_NO_PROGRESS": "1"},
+        env={**_settings(), **os.environ, **PLAIN},
         cwd="/",  # a uv.toml beside the recorded code is not read
         pass_fds=keep,
     )

@@ -184,7 +184,11 @@ def test_each_package_that_cant_be_had_is_named_with_the_reason(index: Path, sta
     ]
 
 
-def test_a_python_that_is_not_here_is_named(index: Path, state: Path) -> None:
+@pytest.mark.parametrize("columns", ["40", "100"])
+def test_a_python_that_is_not_here_is_named(
+    index: Path, state: Path, columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)  # as a shell exports it
     ask = recorded("3.11.99", alpha="1.0")
     with pytest.raises(IngredientError) as caught:
         environments.python_for(ask, state, lambda _: None)
