@@ -274,7 +274,7 @@ def test_a_resumed_run_and_one_that_was_killed(project: Path, shackdoo: Run) -> 
 def test_killed_in_the_middle_it_is_cleared_away_by_the_next_command(
     project: Path, shackdoo: Run
 ) -> None:
-    assert shackdoo("train", "task=Child", "task.parameters.epochs=3000").returncode == 0
+    assert shackdoo("train", "task=Child", "task.parameters.epochs=1500").returncode == 0
     recorded = newest().uid
     with subprocess.Popen(
         [sys.executable, "-m", "shackdoo.cli", "reproduce", recorded],
