@@ -72,7 +72,8 @@ def knock(uri: str) -> None:
     """
     parts = urlsplit(uri)
     host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
-    if parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(host):
+    proxies = urllib.request.getproxies()
+    if (parts.scheme in proxies or "all" in proxies) and not urllib.request.proxy_bypass(host):
         return
     with socket.create_connection((host, port), timeout=ANSWER_SECONDS):
         pass

@@ -38,8 +38,9 @@ def nobody(listener: socket.socket) -> str:
 
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY"):
+    for name in ("http_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
 
 
 def test_who_listens_is_found(listener: socket.socket) -> None:
@@ -54,8 +55,11 @@ def test_nobody_is_told(nobody: str) -> None:
         knock(nobody)
 
 
-def test_behind_a_proxy_a_request_has_to_tell(nobody: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+@pytest.mark.parametrize("variable", ["http_proxy", "all_proxy"])
+def test_behind_a_proxy_a_request_has_to_tell(
+    nobody: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
     knock(nobody)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with pytest.raises(ConnectionRefusedError):
@@ -67,6 +71,6 @@ def test_for_a_server_that_is_away_mlflow_is_not_loaded(
 ) -> None:
     folder, tracker = open_run(tracking_uri=nobody)
     tracker.metrics({"loss": 1.0}, step=1)
-    command = [sys.executable, "-c", SHIP, folder]
+    command = [sys.executable, "-c", SHIP, str(folder)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert said == f"The tracking store {nobody} can't be used: Connection refused\nset()\n"
