@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-LONG = ("docker", "commands", "training")  # folders of tests that take long
+LONG = ("docker", "commands", "training")  # folders of tests that take long, longest first
 WHOLE = ("browser", "docker", "serving")  # folders whose files share what takes long to make
 
 
@@ -35,7 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long, so that of several workers none is the last by far."""
-    items.sort(key=lambda item: item.path.parent.name not in LONG)
+    ranks = {folder: rank for rank, folder in enumerate(LONG)}
+    items.sort(key=lambda item: ranks.get(item.path.parent.name, len(LONG)))
 
 
 @pytest.hookimpl(optionalhook=True)
