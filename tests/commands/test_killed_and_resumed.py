@@ -41,6 +41,7 @@ def run(own_project: Path, kills: int, full: bool, *request: str) -> dict[str, l
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("store_away")
 @pytest.mark.parametrize("task", TASKS)
 def test_forks_killed_at_random_moments(
     own_project: Path, counted: Callable[[int, int], int], task: str
@@ -52,6 +53,7 @@ def test_forks_killed_at_random_moments(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("store_away")
 @pytest.mark.parametrize("task", TASKS)
 def test_whole_processes_killed_at_random_moments(
     own_project: Path,
