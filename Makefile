@@ -10,8 +10,8 @@ BIN := .venv/bin
 STAMP := .venv/installed
 SERVED := $(BIN)/python scripts/with_server.py
 EXPORTED := $(SERVED) --export
-FAST := not slow and not docker and not postgres and not browser
-# A test waits as often as it computes, so several go on at once.
+MARKS := not slow and not docker and not postgres and not browser
+# Several tests go on at once; tests/conftest.py says which stay together.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --no-loadscope-reorder
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
 	--custom-compile-command "make lock" pyproject.toml $(ARGS)
@@ -76,7 +76,7 @@ server-restore:  ## put the copy BACKUP=path into an empty server
 	@sh docker/server.sh restore
 
 test: $(STAMP)  ## run the tests that need nothing installed, several at once
-	$(PYTEST) -m "$(FAST)" $(ARGS)
+	$(PYTEST) -m "$(MARKS)" $(ARGS)
 
 test-all: $(STAMP)  ## run all tests with their full counts, also those that are slow or need a server
 	$(PYTEST) --full $(ARGS)

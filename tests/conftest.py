@@ -1,4 +1,4 @@
-"""Options: how often a test repeats what depends on chance; pictures to be kept."""
+"""Options, what all tests share, and which of them go on beside each other."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give each of several workers whole files, or folders: their tests share long fixtures."""
+    """Give each of several workers whole files, or folders: their tests share long fixtures.
+
+    Docker's must not be beside each other either: some look at all that the engine has.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = Path(nodeid.partition("::")[0])
-            if file.parent.name not in WHOLE:
-                return str(file)
-            # Those of the server look at nothing but containers and images of their own.
-            return f"{file.parent.name} {file.name.startswith('test_server')}"
+            return file.parent.name if file.parent.name in WHOLE else str(file)
 
     return ByFile(config, log)
 

@@ -122,10 +122,12 @@ def test_stopped_and_resumed_it_ends_in_the_same_bits(
 
 @pytest.mark.usefixtures("store_away")
 def test_auto_goes_on_or_starts_anew(shackdoo: Program, own_project: Path) -> None:
+    first = shackdoo("train", *SHORT, "resume=auto", "task.parameters.epochs=1")
+    assert first.returncode == 0, first.stderr
+    assert "resume=auto: no unfinished run of this configuration; starting anew" in first.stderr
     run, _ = stopped(signal.SIGKILL, *SHORT)
     other = shackdoo("train", *SHORT, "resume=auto", "seed=7", "task.parameters.epochs=1")
-    assert other.returncode == 0, other.stderr
-    assert "resume=auto: no unfinished run of this configuration; starting anew" in other.stderr
+    assert "starting anew" in other.stderr
     done = shackdoo("train", *SHORT, "resume=auto", "tags.note=again", "+tags.note=again")
     assert done.returncode == 2  # a mistake is one, resumed or not
     done = shackdoo("train", *SHORT, "resume=auto")

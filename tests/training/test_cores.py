@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -55,16 +53,3 @@ def test_the_cores_of_this_process_without_a_limit(
     monkeypatch.setattr(cores, "CGROUPS", tmp_path)
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     assert available_cores() == allowed
-
-
-@pytest.mark.docker
-def test_what_docker_gives_is_what_is_read(tmp_path: Path) -> None:
-    if shutil.which("docker") is None:
-        pytest.skip("Docker is not installed (Debian: apt-get install docker.io)")
-    names = ("cpu.max", *FIRST)
-    read = "; ".join(f"echo {name}; cat /sys/fs/cgroup/{name} 2>/dev/null; echo" for name in names)
-    command = ["docker", "run", "--rm", "--cpus", "1.5", "debian:bookworm-slim", "sh", "-c", read]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    lines = said.split("\n")
-    found = {n: lines[lines.index(n) + 1] for n in names if lines[lines.index(n) + 1]}
-    assert cpu_share(given(tmp_path, **found)) == 1.5
