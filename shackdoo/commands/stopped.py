@@ -14,7 +14,6 @@ from shackdoo.errors import RequestError
 from shackdoo.provenance.compare import Difference
 from shackdoo.tracking.continued import Recorded, read_recorded
 from shackdoo.tracking.journal import Entry, JournalTracker
-from shackdoo.tracking.shipping import reopen_shipping
 from shackdoo.tracking.state import LocalRun
 
 if TYPE_CHECKING:
@@ -73,14 +72,11 @@ class Stopped:
         end = time.monotonic() + LOCK_SECONDS
         while True:
             try:
-                tracker = JournalTracker(self.folder, None)
-                break
+                return JournalTracker(self.folder, None)
             except BlockingIOError:
                 if time.monotonic() > end:
                     raise RequestError(_running(self.uid)) from None
                 time.sleep(0.1)
-        reopen_shipping(self.folder)
-        return tracker
 
     def accepting(self, changes: Sequence[Difference], now: Captured) -> Stopped:
         """Return it with what it is made of now, and differences that are to be passed over."""

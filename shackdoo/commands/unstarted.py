@@ -56,7 +56,7 @@ def close_unstarted(uri: str, root: Path, state: Path) -> list[ListedRun]:
     if not left:
         return []
     known = {run.header["mlflow_run_id"] for run in local_runs(state)}
-    left = [run for run in left if run.mlflow_run_id not in known and not _is_going_on(run)]
+    left = [run for run in left if run.mlflow_run_id not in known and not _is_going_on(run, root)]
     if left:
         from shackdoo.tracking.mlflow_run import close_run
 
@@ -89,7 +89,7 @@ def _is_old_enough(run: ListedRun) -> bool:
     return time.time() - run.start_time / 1000 > ELSEWHERE_SECONDS
 
 
-def _is_going_on(run: ListedRun) -> bool:
+def _is_going_on(run: ListedRun, root: Path) -> bool:
     """Return whether a process may be the run's: its ``mlflow run``, or what that has started."""
     processes, run_id = list(_processes()), str(run.mlflow_run_id)
     if any(each.joined == run_id or run_id in " ".join(each.words) for each in processes):
@@ -97,34 +97,45 @@ def _is_going_on(run: ListedRun) -> bool:
     busy = {each.parent for each in processes if each.joined}  # with another run
     latest = run.start_time / 1000 + CLOCK
     return any(
-        each.is_mlflow_run() and each.created <= latest and each.pid not in busy
+        each.is_mlflow_run_of(root) and each.created <= latest and each.pid not in busy
         for each in processes
     )
 
 
 @dataclass(frozen=True)
 class _Process:
-    """A living process: its command line, and the run that its environment names, or ``""``."""
+    """A living process: its command line, its folder if that can be known, and its run.
+
+    The run is the one that its environment names, or ``""``.
+    """
 
     pid: int
     parent: int
     words: list[str]
+    folder: str | None
     created: float
     joined: str
 
-    def is_mlflow_run(self) -> bool:
-        """Return whether this is ``mlflow run``, started in whatever way."""
+    def is_mlflow_run_of(self, root: Path) -> bool:
+        """Return whether this is ``mlflow run``, and the project may be the one in ``root``."""
         names = [Path(word).name for word in self.words]
-        return "mlflow" in names and "run" in names[names.index("mlflow") :]
+        if "mlflow" not in names or "run" not in names[names.index("mlflow") :]:
+            return False
+        if self.folder is None or any(":" in word for word in self.words):  # an address
+            return True
+        # Which word is the project only MLflow's own parser knows.
+        words = (Path(self.folder, word.partition("#")[0]) for word in self.words)
+        places = [place.resolve() for place in (Path(self.folder), *words)]
+        return any(root.resolve() in (place, *place.parents) for place in places)
 
 
 def _processes() -> Iterator[_Process]:
     import psutil
 
-    wanted = ("pid", "ppid", "cmdline", "create_time", "environ", "status")
+    wanted = ("pid", "ppid", "cmdline", "cwd", "create_time", "environ", "status")
     for process in psutil.process_iter(wanted):
         facts = process.info
         if facts["status"] != psutil.STATUS_ZOMBIE:
             joined = (facts["environ"] or {}).get(JOINED, "")
             words, created = facts["cmdline"] or [], facts["create_time"] or 0.0
-            yield _Process(facts["pid"], facts["ppid"], words, created, joined)
+            yield _Process(facts["pid"], facts["ppid"], words, facts["cwd"], created, joined)

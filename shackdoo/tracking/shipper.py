@@ -77,18 +77,23 @@ def ship(
     Args:
         folder: the run's folder.
         workshop: what is done to files on their way.
-        follow: stay until the run has ended, and try again when the store fails; else carry
-            what is there, once.
+        follow: stay until the run has ended, wait for another shipper of it, and try again when
+            the store fails; else carry what is there, once.
         to: address of the store; None for the one the run belongs into.
         progress: told how many bytes of the journal the store has, each time it has more.
 
     Returns:
         How far the run has been carried. If another shipper has it in hand, how far that one is.
     """
-    with _alone(folder / lock_file(to)) as alone:
-        if not alone:
-            return read_shipping(folder, to)
-        return _Shipper(folder, workshop, to, progress).run(follow)
+    while True:
+        with _alone(folder / lock_file(to)) as alone:
+            if alone:
+                return _Shipper(folder, workshop, to, progress).run(follow)
+        shipping = read_shipping(folder, to)
+        # Whoever has it may be a sync that leaves when it has carried what is there at the moment.
+        if shipping.done or not follow:
+            return shipping
+        time.sleep(IDLE_SECONDS)
 
 
 class _UndrawableError(Exception):

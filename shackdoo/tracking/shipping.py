@@ -41,7 +41,8 @@ class Shipping:
 
     Attributes:
         offset: bytes of the journal that the store has.
-        done: whether the store has all of it, the run's end included.
+        done: whether the store has all of it, the run's end included; it may never get all of
+            a run that was deleted there, which :attr:`error` tells.
         mlflow_run_id: the run in the store, or None before it exists.
         error: why the last attempt failed, in one line, or None.
     """
@@ -53,40 +54,39 @@ class Shipping:
 
 
 def read_shipping(folder: Path, to: str | None = None) -> Shipping:
-    """Return how far the run in ``folder`` has been carried to its own store, or to ``to``."""
-    path = folder / shipping_file(to)
-    if not path.exists():
-        return Shipping()
-    return Shipping(**json.loads(path.read_text(encoding="utf-8")))
+    """Return how far the run in ``folder`` has been carried to its own store, or to ``to``.
+
+    A run that was resumed after all of it had been carried is not done any more; one whose folder
+    was removed is: that happens to what its store has.
+    """
+    try:
+        found = Shipping(**json.loads((folder / shipping_file(to)).read_text(encoding="utf-8")))
+        # The journal is asked: a shipper may write "done" the moment after the run has gone on.
+        more = found.error is None and _lines(folder, found.offset) > 0
+    except FileNotFoundError:
+        return Shipping(done=not folder.exists())
+    return replace(found, done=found.done and not more)
 
 
 def write_shipping(folder: Path, shipping: Shipping, to: str | None = None) -> None:
     """Put on disk how far the run has been carried; the file is whole at any moment."""
-    _write(folder / shipping_file(to), shipping)
-
-
-def _write(path: Path, shipping: Shipping) -> None:
+    path = folder / shipping_file(to)
     part = path.with_name(f".{path.name}.part")
     part.touch(mode=0o600)
     part.write_text(json.dumps(asdict(shipping)), encoding="utf-8")
     part.replace(path)
 
 
-def reopen_shipping(folder: Path) -> None:
-    """Let every store that has the whole of a run know that there is more of it to come."""
-    for path in folder.glob("shipping*.json"):
-        shipping = Shipping(**json.loads(path.read_text(encoding="utf-8")))
-        if shipping.done and shipping.error is None:
-            _write(path, replace(shipping, done=False))
-
-
 def entries_left(folder: Path, to: str | None = None) -> int:
     """Return how many entries of the journal the store has not got yet."""
     shipping = read_shipping(folder, to)
-    if shipping.done:
-        return 0
+    return 0 if shipping.done else _lines(folder, shipping.offset)
+
+
+def _lines(folder: Path, offset: int) -> int:
+    """Return how many whole lines of the journal there are from ``offset`` on."""
     with (folder / JOURNAL).open("rb") as file:
-        file.seek(shipping.offset)
+        file.seek(offset)
         return sum(line.endswith(b"\n") for line in file)
 
 

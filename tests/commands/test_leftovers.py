@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from shackdoo.commands.unstarted import ELSEWHERE_SECONDS, WHY
+from shackdoo.commands.unstarted import CLOCK, ELSEWHERE_SECONDS, WHY
 
 MLFLOW_RUN = (sys.executable, "-m", "mlflow", "run", ".", "--env-manager", "local")
 PROJECT = """
@@ -116,6 +117,19 @@ def test_a_run_that_goes_on_does_not_keep_others_open(project: Path, clear: Any)
         status = {run.info.run_id: run.info.status for run in runs(project)}
         assert status.pop(long) == "RUNNING"
         assert list(status.values()) == ["FAILED"]
+
+
+def test_a_living_mlflow_run_of_another_project_keeps_none_open(
+    project: Path, clear: Any, tmp_path: Path
+) -> None:
+    other = tmp_path / "another"
+    shutil.copytree(project, other)
+    with living(other) as process:
+        time.sleep(CLOCK)  # so that it is older than the run, to the clock of processes
+        run_id = open_like_mlflow(client(project), str(project))
+        clear()
+        assert process.poll() is None
+        assert client(project).get_run(run_id).info.status == "FAILED"
 
 
 def has_started(run_id: str) -> bool:

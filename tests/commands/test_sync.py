@@ -15,8 +15,15 @@ import pytest
 from recorded import record, state
 
 from shackdoo.commands.sync import AUTOGROUP
-from shackdoo.tracking.journal import Journal
-from shackdoo.tracking.shipping import read_shipping, shipping_file, wait_shipped
+from shackdoo.tracking.journal import JOURNAL, Journal, JournalTracker
+from shackdoo.tracking.shipping import (
+    Shipping,
+    entries_left,
+    read_shipping,
+    shipping_file,
+    wait_shipped,
+    write_shipping,
+)
 from shackdoo.tracking.state import local_runs, prune
 from shackdoo.tracking.tracker import Artifact
 
@@ -179,8 +186,9 @@ def test_a_record_goes_when_its_store_has_it_and_its_time_is_over(
 ) -> None:
     folder, tracker = record(own_project, own_store(own_project), keep_days=keep_days)
     tracker.end("FINISHED")
+    size = (folder / JOURNAL).stat().st_size
     (folder / shipping_file()).write_text(
-        f'{{"offset": 0, "done": {str(shipped).lower()}, "mlflow_run_id": "x", "error": null}}'
+        f'{{"offset": {size}, "done": {str(shipped).lower()}, "mlflow_run_id": "x", "error": null}}'
     )
     then = time.time() - age_days * 24 * 3600
     os.utime(folder / shipping_file(), (then, then))
@@ -195,6 +203,28 @@ def test_sync_and_the_shipper_prune(shackdoo: Run, own_project: Path) -> None:
     assert shackdoo("sync").returncode == 0
     assert not folder.exists()
     assert stored(own_store(own_project)).keys() == {folder.name}
+
+
+def test_whoever_waits_for_a_run_that_goes_at_once_is_told_that_it_is_shipped(
+    shackdoo: Run, own_project: Path
+) -> None:
+    folder, tracker = record(own_project, own_store(own_project), keep_days=0.0)
+    tracker.end("FINISHED")
+    assert not wait_shipped(folder, 0.0).done
+    assert shackdoo("sync").returncode == 0
+    assert wait_shipped(folder, 0.0).done
+
+
+def test_a_run_that_goes_on_is_not_shipped_any_more(own_project: Path) -> None:
+    folder, tracker = record(own_project, own_store(own_project))
+    tracker.end("KILLED")
+    size = (folder / JOURNAL).stat().st_size
+    JournalTracker(folder, None).end("FINISHED")
+    write_shipping(folder, Shipping(offset=size, done=True))  # by the shipper of what was killed
+    assert not wait_shipped(folder, 0.0).done
+    assert entries_left(folder) == 2
+    write_shipping(folder, Shipping(offset=size, done=True, error="deleted"))  # none is wanted
+    assert wait_shipped(folder, 0.0).done
 
 
 def test_a_run_is_read_while_it_goes_on(own_project: Path) -> None:

@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,8 @@ import pytest
 
 from shackdoo.tracking import shipper
 from shackdoo.tracking.journal import JOURNAL, JournalTracker, read_entries
-from shackdoo.tracking.shipper import Workshop, ship
-from shackdoo.tracking.shipping import read_shipping
+from shackdoo.tracking.shipper import Workshop, _alone, ship
+from shackdoo.tracking.shipping import Shipping, lock_file, read_shipping
 from shackdoo.tracking.state import close_if_dead, read_run
 from shackdoo.tracking.tracker import Artifact, DataInput, Figure, Model, Tensor
 
@@ -93,6 +94,23 @@ def test_a_run_arrives_whole_and_a_second_time_adds_nothing(
     whole = client.download_artifacts(run.info.run_id, "long_values/note.txt", str(tmp_path))
     assert Path(whole).read_text() == "x" * 9000
     assert "whole in the artifact long_values/note.txt" in run.data.tags["note"]
+
+
+def test_who_follows_a_run_waits_for_another_shipper(
+    open_run: Callable[..., Any], store_uri: str
+) -> None:
+    folder, tracker = open_run(tracking_uri=store_uri)
+    tracker.metrics({"loss": 1.0}, step=1)
+    with ThreadPoolExecutor() as pool:
+        with _alone(folder / lock_file()):  # a sync, which leaves when nothing more is there
+            assert ship(folder, NOTHING) == Shipping()
+            following = pool.submit(ship, folder, NOTHING, follow=True)
+            with pytest.raises(FutureTimeout):
+                following.result(timeout=3 * shipper.IDLE_SECONDS)
+        tracker.metrics({"loss": 0.5}, step=2)
+        tracker.end("FINISHED")
+        assert following.result().done
+    assert [value for _, value, _ in history(store_uri, only_run(store_uri), "loss")] == [1.0, 0.5]
 
 
 def test_model_and_pictures(
