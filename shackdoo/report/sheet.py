@@ -19,6 +19,8 @@ from shackdoo.report.figure_file import save
 RIGHT, WRONG, PLAIN = "#1a6b2f", "#a8201a", "#222222"  # told apart by the words as well
 COLUMNS = 8
 CELL = 1.05, 1.5  # inches, width and height
+SIDE = 0.95  # inches: of the square that a picture fits into
+TITLE = 0.4  # inches: height of what is above all cells
 LONGEST = 14  # characters of a name under a picture
 
 
@@ -32,27 +34,46 @@ def sheet(content: Mapping[str, Any], path: Path) -> None:
     """
     examples = [example for example in content["examples"] if example.get("picture")]
     rows = max(1, math.ceil(len(examples) / COLUMNS))
-    figure = Figure(figsize=(CELL[0] * COLUMNS, CELL[1] * rows + 0.4), layout="constrained")
-    figure.suptitle(content["title"], parse_math=False)
-    cells = np.atleast_1d(figure.subplots(rows, COLUMNS)).reshape(-1)
-    for cell in cells:
-        cell.set_axis_off()
-    for cell, example in zip(cells, examples, strict=False):
-        _cell(cell, example)
+    width, height = CELL[0] * COLUMNS, CELL[1] * rows + TITLE
+    figure = Figure(figsize=(width, height))
+    # One panel, in inches from the top left: with one for each picture it takes twice as long.
+    panel = figure.add_axes((0, 0, 1, 1))
+    panel.set_axis_off()
+    panel.text(
+        width / 2,
+        TITLE / 2,
+        content["title"],
+        size="large",
+        ha="center",
+        va="center",
+        parse_math=False,
+    )
+    for place, example in enumerate(examples):
+        row, column = divmod(place, COLUMNS)
+        _cell(panel, example, (column + 0.5) * CELL[0], TITLE + row * CELL[1])
+    panel.set(xlim=(0, width), ylim=(height, 0))
     save(figure, path)
 
 
-def _cell(cell: Axes, example: Mapping[str, Any]) -> None:
+def _cell(panel: Axes, example: Mapping[str, Any], middle: float, top: float) -> None:
     with Image.open(io.BytesIO(base64.b64decode(example["picture"]))) as image:
         picture = np.asarray(image)
-    cell.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    height, width = (SIDE * size / max(picture.shape[:2]) for size in picture.shape[:2])
+    panel.imshow(
+        picture,
+        cmap="gray",
+        vmin=0,
+        vmax=255,
+        interpolation="nearest",
+        aspect="auto",
+        extent=(middle - width / 2, middle + width / 2, top + height, top),
+    )
     true, predicted = example.get("true"), str(example["predicted"])
     colour = PLAIN if true is None else RIGHT if str(true) == predicted else WRONG
-    cell.text(
-        0.5,
-        -0.06,
+    panel.text(
+        middle,
+        top + height + 0.06,
         "\n".join(_lines(example)),
-        transform=cell.transAxes,
         fontsize=8,
         color=colour,
         ha="center",
