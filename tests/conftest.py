@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from program import Program
 
 LONG = ("docker", "commands", "training")  # folders of tests that take long, longest first
 WHOLE = ("browser", "docker", "serving")  # folders whose files share what takes long to make
@@ -60,6 +61,22 @@ def counted(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
     """Choose between the full count of a test and its small one."""
     full = bool(request.config.getoption("--full"))
     return lambda whole, small: whole if full else small
+
+
+@pytest.fixture(scope="session")
+def program(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[Program]:
+    """Run the program: with ``--full`` only in new processes."""
+    anew = bool(pytestconfig.getoption("--full"))
+    started = Program(lambda: tmp_path_factory.mktemp("program"), anew)
+    yield started
+    started.end()
+
+
+@pytest.fixture
+def new_processes() -> None:
+    """Let the program start as users start it, for what must hold between processes."""
 
 
 @pytest.fixture(scope="session")

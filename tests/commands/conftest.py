@@ -7,12 +7,12 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from program import Program
 
 
 @pytest.fixture
@@ -47,17 +47,14 @@ def store_away(own_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def shackdoo(own_project: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def shackdoo(
+    own_project: Path, program: Program, request: pytest.FixtureRequest
+) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the program as a user does, in a process of its own."""
+    anew = "new_processes" in request.fixturenames
 
     def run(*arguments: str, **environment: Any) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "shackdoo.cli", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            cwd=own_project.parent,
-            env={**os.environ, **environment},
-        )
+        variables = {**os.environ, **environment}
+        return program.run(*arguments, cwd=own_project.parent, environment=variables, anew=anew)
 
     return run

@@ -8,7 +8,6 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from program import Program
 
 from shackdoo.commands.code_states import CodeDiff, code_diff
 from shackdoo.commands.recorded_run import MANIFEST, RecordedRun
@@ -65,6 +65,7 @@ class Bench:
     """A project in a repository, and runs of it by name."""
 
     top: Path
+    program: Program
     runs: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -82,14 +83,8 @@ class Bench:
             "PYTHONPATH": str(self.project),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        return subprocess.run(
-            [sys.executable, "-m", "shackdoo.cli", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            cwd=self.top,
-            env={**os.environ, **own, **environment},
-        )
+        variables = {**os.environ, **own, **environment}
+        return self.program.run(*arguments, cwd=self.top, environment=variables)
 
     def train(self, name: str, *request: str, code: int = 0, **environment: str) -> None:
         done = self.shackdoo("train", "task=Digits", *request, **environment)
@@ -118,9 +113,9 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+def bench(tmp_path_factory: pytest.TempPathFactory, program: Program) -> Bench:
     """Runs of a task: twice the same, with another seed, with code that was changed and how."""
-    made = Bench(tmp_path_factory.mktemp("diff"))
+    made = Bench(tmp_path_factory.mktemp("diff"), program)
     (made.project / "conf" / "task").mkdir(parents=True)
     (made.project / "own").mkdir()
     for name, text in (

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from program import Program
 
 from shackdoo.tracking.shipping import wait_shipped
 from shackdoo.tracking.state import local_runs
@@ -31,7 +32,7 @@ SHIPPED_SECONDS = 120.0
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def project(tmp_path_factory: pytest.TempPathFactory, program: Program) -> Iterator[Path]:
     """A project with a trained Mnist_B."""
     folder = tmp_path_factory.mktemp("infer")
     root = folder / "project"
@@ -42,20 +43,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("SHACKDOO_STATE", str(folder / "state"))
         for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"):
             patch.delenv(variable, raising=False)
-        done = call("train", "task=Mnist_B", cwd=root)
+        done = program.run("train", "task=Mnist_B", cwd=root, environment=os.environ)
         assert done.returncode == 0, done.stderr
         yield root
-
-
-def call(*arguments: str, cwd: Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "shackdoo.cli", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=cwd,
-        **options,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +62,12 @@ def store_away(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def infer(project: Path, tmp_path: Path) -> Run:
-    def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        return call("infer", *arguments, cwd=tmp_path, **options)
+def infer(project: Path, tmp_path: Path, program: Program) -> Run:
+    def run(
+        *arguments: str, stdin: str | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        variables = {**os.environ, **environment}
+        return program.run("infer", *arguments, cwd=tmp_path, environment=variables, stdin=stdin)
 
     return run
 
@@ -223,14 +216,14 @@ def read(path: Path) -> Any:
 @pytest.mark.usefixtures("store_away")
 def test_a_pipe_in_and_a_pipe_out(infer: Run, digits: tuple[Array, Array]) -> None:
     lines = [json.dumps(image.tolist()) for image in digits[0][:3]]
-    done = infer("input=-", "output=-", input="\n".join(lines))
+    done = infer("input=-", "output=-", stdin="\n".join(lines))
     assert done.returncode == 0, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [answer["input"] for answer in answers] == ["-:1", "-:2", "-:3"]
     assert [answer["label"] for answer in answers] == digits[1][:3].tolist()
     assert "inputs          3" in done.stderr
-    assert infer("input=-", input="\n".join(lines)).stdout == done.stdout
-    refused = infer("input=-", input=f"{lines[0]}\nrubbish\n")
+    assert infer("input=-", stdin="\n".join(lines)).stdout == done.stdout
+    refused = infer("input=-", stdin=f"{lines[0]}\nrubbish\n")
     assert refused.returncode == 1
     assert len(refused.stdout.splitlines()) == 1
     assert "-:2: it is no JSON" in refused.stderr
@@ -414,8 +407,8 @@ def test_a_model_of_another_machine_comes_from_the_store(
     newest_run(project)
     trained = trained_run()
     wait_shipped(trained.folder, SHIPPED_SECONDS)
-    elsewhere = {**os.environ, "SHACKDOO_STATE": str(tmp_path / "elsewhere")}
-    done = infer("input=x.npy", "output=o.csv", f"run={trained.uid[:10]}", env=elsewhere)
+    elsewhere = {"SHACKDOO_STATE": str(tmp_path / "elsewhere")}
+    done = infer("input=x.npy", "output=o.csv", f"run={trained.uid[:10]}", **elsewhere)
     assert done.returncode == 0, done.stderr
     assert infer("input=x.npy", "output=p.csv", f"run={trained.uid[:10]}").returncode == 0
     here, there = (pd.read_csv(tmp_path / name) for name in ("p.csv", "o.csv"))

@@ -13,7 +13,7 @@ CODE = """
 import hashlib, signal, sys
 from shackdoo.commands import last_word
 
-last_word.SECONDS = 0.2
+last_word.SECONDS = 0.5
 word = last_word.LastWord(lambda: print("closed", flush=True))
 signal.signal(signal.SIGTERM, {handler})
 word.start()
@@ -45,11 +45,8 @@ def test_a_main_thread_that_does_not_answer_is_spoken_for() -> None:
 
 
 def test_one_that_answers_has_the_word() -> None:
-    code, said = ended(
-        "lambda *_: None",
-        "import time; time.sleep(0.7); word.stop(); time.sleep(0.5)",
-        number=signal.SIGTERM,
-    )
+    handler = "lambda *_: word.stop()"
+    code, said = ended(handler, "import time; time.sleep(1.5)", number=signal.SIGTERM)
     assert (code, said) == (0, ["ready", "by itself"])
 
 

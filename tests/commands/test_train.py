@@ -44,6 +44,7 @@ def shipped_run(project: Path) -> Any:
     return MlflowClient(f"sqlite:///{project}/mlflow.db").get_run(shipping.mlflow_run_id)
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_mnist_b_trains_on_the_whole_of_mnist_and_is_recorded(
     shackdoo: Run, own_project: Path
 ) -> None:
@@ -93,6 +94,7 @@ def test_mnist_b_trains_on_the_whole_of_mnist_and_is_recorded(
     assert Path(result["model"]).is_file()
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_two_processes_end_in_the_same_weights_and_another_seed_does_not(shackdoo: Run) -> None:
     one, same, other = (
         printed(shackdoo("train", *SHORT, "tracking=off", f"seed={seed}"))["weights sha256"]
@@ -130,6 +132,7 @@ def test_debug_quick_takes_few_batches_and_records_nothing(
     assert not (own_project / "mlflow.db").exists()
 
 
+@pytest.mark.usefixtures("new_processes")
 def test_a_multirun_is_one_run_each_with_the_bits_of_a_single_one(
     shackdoo: Run, own_project: Path
 ) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from program import Program
 
 TASKS = '''"""A task of the user's own."""
 
@@ -54,6 +55,7 @@ print(json.dumps({name: column.tolist() for name, column in answers.items()}))
 class Trained:
     """A project with a finished run of the task ``Named``, registered as ``digits@champion``."""
 
+    program: Program
     root: Path
     environment: Mapping[str, str]
     uri: str
@@ -64,7 +66,8 @@ class Trained:
 
     def shackdoo(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         """Run the program in the project."""
-        return self.python("-m", "shackdoo.cli", *arguments)
+        command = map(str, arguments)
+        return self.program.run(*command, cwd=self.root, environment=self.environment)
 
     def python(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         """Run Python in the project."""
@@ -79,7 +82,7 @@ class Trained:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(tmp_path_factory: pytest.TempPathFactory, program: Program) -> Trained:
     """The run; its training takes some seconds."""
     root = tmp_path_factory.mktemp("trained") / "project"
     (root / "conf" / "task").mkdir(parents=True)
@@ -94,28 +97,16 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         "SHACKDOO_STATE": str(root.parent / "state"),
     }
     command = ["train", "task=Named", "register=digits@champion", "tracking.wait=120"]
-    done = subprocess.run(
-        [sys.executable, "-m", "shackdoo.cli", *command],
-        capture_output=True,
-        text=True,
-        cwd=root,
-        env=environment,
-    )
+    done = program.run(*command, cwd=root, environment=environment)
     assert done.returncode == 0, done.stderr
     uid = done.stdout.split()[-1]
-    listed = subprocess.run(
-        [sys.executable, "-m", "shackdoo.cli", "runs", "--json"],
-        capture_output=True,
-        text=True,
-        cwd=root,
-        env=environment,
-        check=True,
-    )
+    listed = program.run("runs", "--json", cwd=root, environment=environment)
     (run,) = json.loads(listed.stdout)
     assert run["shipped"]["done"]
     (model,) = root.glob("mlruns/*/models/*/artifacts")
     (keras_file,) = root.glob("data/model/*.keras")
     return Trained(
+        program,
         root,
         environment,
         f"sqlite:///{root}/mlflow.db",
