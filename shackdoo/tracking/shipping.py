@@ -62,10 +62,11 @@ def read_shipping(folder: Path, to: str | None = None) -> Shipping:
     try:
         found = Shipping(**json.loads((folder / shipping_file(to)).read_text(encoding="utf-8")))
         # The journal is asked: a shipper may write "done" the moment after the run has gone on.
-        more = found.error is None and _lines(folder, found.offset) > 0
+        if found.done and found.error is None and _lines(folder, found.offset):
+            return replace(found, done=False)
     except FileNotFoundError:
         return Shipping(done=not folder.exists())
-    return replace(found, done=found.done and not more)
+    return found
 
 
 def write_shipping(folder: Path, shipping: Shipping, to: str | None = None) -> None:
