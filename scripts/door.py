@@ -25,6 +25,6 @@ def enter(command: str) -> NoReturn:
     sys.path.insert(0, str(ROOT))
     above = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), above]))
-    from shackdoo.cli import end, main
+    from shackdoo.cli import entry
 
-    end(main([command, *sys.argv[1:]]))
+    entry([command, *sys.argv[1:]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import importlib
+import io
 import os
 import sys
 import threading
@@ -61,9 +62,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
-def entry() -> None:
+def entry(argv: Sequence[str] | None = None) -> NoReturn:
     """Run one command as the process it is, and end the process."""
-    end(main())
+    _write_whole_lines()
+    end(main(argv))
+
+
+def _write_whole_lines() -> None:
+    """Write a line and its end at once, also where Python is told not to buffer.
+
+    What is printed to stderr and to stdout often comes into one pipe (`docker run`), and between
+    two writes there is room for a line of the other one.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.write_through:
+            stream.reconfigure(line_buffering=True, write_through=False)
 
 
 def end(code: int) -> NoReturn:

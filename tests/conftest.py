@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,6 +39,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long, so that of several workers none is the last by far."""
     ranks = {folder: rank for rank, folder in enumerate(LONG)}
     items.sort(key=lambda item: ranks.get(item.path.parent.name, len(LONG)))
+
+
+def pytest_collection_finish() -> None:
+    """Take what is imported by now out of garbage collection: Keras asks for that all the time."""
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -252,13 +252,13 @@ if __name__ == "__main__":
 
 @pytest.mark.usefixtures("store_away")
 def test_a_resumed_run_and_one_that_was_killed(project: Path, shackdoo: Run) -> None:
-    request = ["train", "task=Child", "task.parameters.epochs=400", "checkpoint.seconds=0.1"]
+    request = ["train", "task=Child", "task.parameters.epochs=160", "checkpoint.seconds=0.1"]
     with subprocess.Popen(
         [sys.executable, "-m", "shackdoo.cli", *request], stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:
-            if line.startswith("epoch 40/"):
+            if line.startswith("epoch 20/"):
                 break
         process.kill()
     done = shackdoo("reproduce", newest().uid)
@@ -274,7 +274,7 @@ def test_a_resumed_run_and_one_that_was_killed(project: Path, shackdoo: Run) -> 
 def test_killed_in_the_middle_it_is_cleared_away_by_the_next_command(
     project: Path, shackdoo: Run
 ) -> None:
-    assert shackdoo("train", "task=Child", "task.parameters.epochs=1500").returncode == 0
+    assert shackdoo("train", "task=Child", "task.parameters.epochs=600").returncode == 0
     recorded = newest().uid
     with subprocess.Popen(
         [sys.executable, "-m", "shackdoo.cli", "reproduce", recorded],
@@ -308,7 +308,7 @@ def test_killed_at_any_moment_it_leaves_nothing_of_the_users_touched(
     project: Path, shackdoo: Run, counted: Callable[[int, int], int]
 ) -> None:
     change(project)  # there are changes to be applied, too
-    assert shackdoo("train", "task=Child", "task.parameters.epochs=3000").returncode == 0
+    assert shackdoo("train", "task=Child", "task.parameters.epochs=1500").returncode == 0
     recorded, before = newest().uid, tree_of(project)
     moments = [0.4, 0.8, 1.2, 1.6, 2.0, 2.5, 3.0, 4.0]  # seconds
     for seconds in moments[:: counted(1, 2)]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 IMAGE = "shackdoo-test"
 BIN = Path(sys.executable).parent
 USER = 12345  # of whom no image knows
+SECONDS = 300.0  # that a command may take
 SOCKET = Path("/var/run/docker.sock")
 GIT = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "safe.directory=*"]
 
@@ -35,6 +38,11 @@ def build(folder: Path, image: str = IMAGE, **environment: str) -> subprocess.Co
         capture_output=True,
         text=True,
     )
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 @dataclass
@@ -62,8 +70,11 @@ class Person:
         return ["setpriv", *user, *groups, *reading, "--", *arguments]
 
     def start(self, *arguments: str | Path, cwd: Path | None = None) -> subprocess.Popen[str]:
-        """Start a command in the clone; what it says on both channels comes together."""
-        return subprocess.Popen(
+        """Start a command in the clone; what it says on both channels comes together.
+
+        It has an end, so that no test waits for ever for a line that does not come.
+        """
+        process = subprocess.Popen(
             self.command(*arguments),
             cwd=cwd or self.clone,
             env=self.environment,
@@ -73,11 +84,15 @@ class Person:
             text=True,
             start_new_session=True,
         )
+        limit = threading.Timer(SECONDS, _kill, (process,))
+        limit.daemon = True
+        limit.start()
+        return process
 
     def run(self, *arguments: str | Path, cwd: Path | None = None) -> tuple[int, str]:
         """Run a command; return its exit code and what it said."""
         process = self.start(*arguments, cwd=cwd)
-        said, _ = process.communicate(timeout=300)
+        said, _ = process.communicate()
         return process.returncode, said
 
     def git(self, *arguments: str) -> str:
