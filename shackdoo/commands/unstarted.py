@@ -121,7 +121,8 @@ class _Process:
         names = [Path(word).name for word in self.words]
         if "mlflow" not in names or "run" not in names[names.index("mlflow") :]:
             return False
-        if self.folder is None or any(":" in word for word in self.words):  # an address
+        # MLflow takes a word with a colon before its first slash for the address of a repository.
+        if self.folder is None or any(":" in word.partition("/")[0] for word in self.words):
             return True
         # Which word is the project only MLflow's own parser knows.
         words = (Path(self.folder, word.partition("#")[0]) for word in self.words)

@@ -124,7 +124,7 @@ def test_a_living_mlflow_run_of_another_project_keeps_none_open(
 ) -> None:
     other = tmp_path / "another"
     shutil.copytree(project, other)
-    with living(other) as process:
+    with living(other, "-A", f"volume={tmp_path}/a:/b") as process:
         time.sleep(CLOCK)  # so that it is older than the run, to the clock of processes
         run_id = open_like_mlflow(client(project), str(project))
         clear()
@@ -143,13 +143,14 @@ def has_started(run_id: str) -> bool:
 class living:  # a context like those of contextlib
     """An ``mlflow run`` that takes long, ended with all that it has started."""
 
-    def __init__(self, project: Path) -> None:
+    def __init__(self, project: Path, *options: str) -> None:
         client(project).search_experiments()  # makes the database
         self._project = project
+        self._options = options
 
     def __enter__(self) -> subprocess.Popen[bytes]:
         self._process = subprocess.Popen(
-            [*MLFLOW_RUN, "-e", "long"],
+            [*MLFLOW_RUN, "-e", "long", *self._options],
             cwd=self._project,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
