@@ -10,15 +10,12 @@ import json
 import os
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from persons import IMAGE, git
-from shared_server import free_port
 from store_reader import runs_of
 
 pytestmark = pytest.mark.docker
@@ -51,34 +48,16 @@ print(json.dumps(job))
 
 
 @pytest.fixture
-def tracking(empty_store: Path, tmp_path: Path) -> Iterator[str]:
+def tracking(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a tracking server."""
-    port = free_port()
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "tracking")
+    from servers import MlflowServer
+
     store = tmp_path / "mlflow.db"
     store.write_bytes(empty_store.read_bytes())
-    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{store}"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(command, cwd=tmp_path, start_new_session=True, **quiet)
-    address = f"http://127.0.0.1:{port}"
-    wait_until_up(address)
-    yield address
-    os.killpg(process.pid, 15)
-    process.wait(30)
-
-
-def wait_until_up(address: str) -> None:
-    """Wait for the server: who asks it in a test does not try again."""
-    end = time.monotonic() + 120
-    while True:
-        try:
-            urllib.request.urlopen(f"{address}/health", timeout=10).close()
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.2)
-        else:
-            return
+    server = MlflowServer(f"sqlite:///{store}", tmp_path / "artifacts").start()
+    yield server.uri
+    server.kill()
 
 
 def submit(tree: Path, image: str, server: str, overrides: str) -> dict[str, Any]:
