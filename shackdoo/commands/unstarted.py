@@ -97,7 +97,7 @@ def _is_going_on(run: ListedRun, root: Path) -> bool:
     busy = {each.parent for each in processes if each.joined}  # with another run
     latest = run.start_time / 1000 + CLOCK
     return any(
-        each.is_mlflow_run_of(root) and each.created <= latest and each.pid not in busy
+        each.created <= latest and each.pid not in busy and each.is_mlflow_run_of(root)
         for each in processes
     )
 

@@ -92,7 +92,7 @@ class Person:
     def run(self, *arguments: str | Path, cwd: Path | None = None) -> tuple[int, str]:
         """Run a command; return its exit code and what it said."""
         process = self.start(*arguments, cwd=cwd)
-        said, _ = process.communicate()
+        said, _ = process.communicate(timeout=SECONDS)
         return process.returncode, said
 
     def git(self, *arguments: str) -> str:

@@ -101,6 +101,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, program: Program) -> Train
     assert done.returncode == 0, done.stderr
     uid = done.stdout.split()[-1]
     listed = program.run("runs", "--json", cwd=root, environment=environment)
+    assert listed.returncode == 0, listed.stderr
     (run,) = json.loads(listed.stdout)
     assert run["shipped"]["done"]
     (model,) = root.glob("mlruns/*/models/*/artifacts")
