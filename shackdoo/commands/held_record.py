@@ -91,5 +91,6 @@ class HeldRecord:
     @cached_property
     def _journal(self) -> Journal:
         """The journal, opened when its writer has left."""
+        journal = Journal(self.folder / JOURNAL)
         cut_torn_tail(self.folder / JOURNAL)
-        return Journal(self.folder / JOURNAL)
+        return journal

@@ -16,10 +16,14 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shackdoo.commands.left_containers import stop_left_containers
 from shackdoo.errors import StoreError
 from shackdoo.provenance.image import in_container
+
+if TYPE_CHECKING:
+    import psutil
 
 FOLDER = "reproductions"
 ENVIRONMENTS = "environments"  # of Pythons that were built
@@ -57,15 +61,12 @@ def scratch_folder(state: Path) -> Iterator[Path]:
         os.close(lock)
 
 
-def note_child(folder: Path, pid: int) -> None:
+def note_child(folder: Path, child: psutil.Process) -> None:
     """Note the process that trains, so that it can be stopped if its caller is killed."""
-    import psutil
-
-    with contextlib.suppress(psutil.NoSuchProcess):
-        entry = {"pid": pid, "started": psutil.Process(pid).create_time()}
-        part = folder / f".{CHILD}.part"
-        part.write_text(json.dumps(entry), encoding="utf-8")
-        part.replace(folder / CHILD)
+    entry = {"pid": child.pid, "started": child.create_time()}
+    part = folder / f".{CHILD}.part"
+    part.write_text(json.dumps(entry), encoding="utf-8")
+    part.replace(folder / CHILD)
 
 
 def clear_left(state: Path) -> None:

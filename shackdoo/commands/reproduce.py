@@ -41,7 +41,9 @@ def main(argv: Sequence[str]) -> int:
     load_dotenv(project)
     state = project.state_dir()
     clear_left(state)
-    signal.signal(signal.SIGTERM, _terminated)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has it ignored
+            signal.signal(number, _terminated)
     with scratch_folder(state) as scratch:
         run = recorded_run(options.run, project, scratch)
         _check(run)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil  # here: a child that is not noted yet would outlive a reproduction that is killed
+
 from shackdoo.commands.again import Again
 from shackdoo.commands.held_record import HeldRecord
 from shackdoo.commands.left_reproductions import note_child
@@ -108,7 +110,7 @@ class Reproduction:
         command = self._command(ready, environment)
         self.say(f"run       {record.uid}")
         with _child(command, ready.tree.root, environment) as child:
-            note_child(self.scratch, child.pid)
+            note_child(self.scratch, psutil.Process(child.pid))
             while True:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     return child.wait(POLL_SECONDS)
@@ -206,10 +208,16 @@ def _status(code: int) -> str:
 def _child(
     command: list[Any], folder: Path, environment: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a child; whatever ends this process in its own order ends the child before."""
+    """Run a child; whatever ends this process in its own order ends the child before.
+
+    It is out of the terminal's group: a Ctrl-C that came to it while its Python starts would end
+    it without order, or with a traceback.
+    """
     shown, none = sys.stderr.fileno(), subprocess.DEVNULL
     try:
-        child = subprocess.Popen(command, cwd=folder, env=environment, stdin=none, stdout=shown)
+        child = subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=none, stdout=shown, process_group=0
+        )
     except FileNotFoundError as error:
         raise IngredientError(f"The program {error.filename} is not on this machine.") from None
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from shackdoo.commands.captured import Captured
 
 REQUEST, MANIFEST, CHECKPOINTS = "request.json", "manifest.json", "checkpoints"
-LOCK_SECONDS = 2.0  # a shipper that closes a dead run holds its journal for a moment
 MOST_TOLD = 12  # differences in one message
 
 
@@ -69,14 +67,10 @@ class Stopped:
             RequestError: if another process has it open.
         """
         _ = self.recorded  # read before it is written again
-        end = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                return JournalTracker(self.folder, None)
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise RequestError(_running(self.uid)) from None
-                time.sleep(0.1)
+        try:
+            return JournalTracker(self.folder, None)
+        except BlockingIOError:
+            raise RequestError(_running(self.uid)) from None
 
     def accepting(self, changes: Sequence[Difference], now: Captured) -> Stopped:
         """Return it with what it is made of now, and differences that are to be passed over."""

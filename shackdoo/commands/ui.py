@@ -33,6 +33,7 @@ WAY_OUT = f"shackdoo ui {OVERRIDE}…"
 HIGHEST_PORT = 65535
 START_SECONDS = 180.0  # a server on a new database makes its tables first
 STOP_SECONDS = 10.0
+FIRST_SECONDS = 30.0  # and opens them when it is asked for the first time
 LOOK_SECONDS = 2.0  # between looks for the first run
 MOST_EXPERIMENTS = 1000  # looked through for the newest run
 FIRST_RUN = (
@@ -138,7 +139,7 @@ def _serve(uri: str, host: str, port: int, project: Project) -> int:
 
 def _tell(server: subprocess.Popen[bytes], address: str) -> None:
     """Print the link; before the first run that of an empty list, and then that of the run."""
-    link, seen = _shown_link(address)
+    link, seen = _first_link(server, address)
     if not seen:
         print(FIRST_RUN, file=sys.stderr, flush=True)
     print(link, flush=True)
@@ -148,6 +149,17 @@ def _tell(server: subprocess.Popen[bytes], address: str) -> None:
             link, seen = _shown_link(address)
             if seen:
                 print(link, flush=True)
+
+
+def _first_link(server: subprocess.Popen[bytes], address: str) -> tuple[str, bool]:
+    """Return what ``_shown_link`` does; a new server opens its store at the first question only."""
+    end = time.monotonic() + FIRST_SECONDS
+    while True:
+        try:
+            return _shown_link(address)
+        except StoreError:
+            if time.monotonic() > end or server.poll() is not None:
+                raise
 
 
 def _shown_link(address: str) -> tuple[str, bool]:

@@ -70,13 +70,17 @@ def _is_of(run: ListedRun, root: Path) -> bool:
     """Return whether a run was started from the project's tree, or from what it is a clone of."""
     if run.tags.get(BACKEND, "local") != "local":
         return False  # a job in a queue
-    source = run.tags.get(SOURCE, "")
-    place, _, folder = source.removeprefix("file://").partition("#")
+    place, folder = _place(source := run.tags.get(SOURCE, "")), source.partition("#")[2]
     if "://" not in place and place.startswith("/"):
         path = Path(place, folder).resolve()
         return path == root.resolve() or root.resolve() in path.parents
     remote = git.describe(root)["remote"]
     return remote is not None and _bare(place) == _bare(remote)
+
+
+def _place(source: str) -> str:
+    """Return the path or the address of a project, without the folder in it."""
+    return source.removeprefix("file://").partition("#")[0]
 
 
 def _bare(address: str) -> str:
@@ -97,7 +101,7 @@ def _is_going_on(run: ListedRun, root: Path) -> bool:
     busy = {each.parent for each in processes if each.joined}  # with another run
     latest = run.start_time / 1000 + CLOCK
     return any(
-        each.created <= latest and each.pid not in busy and each.is_mlflow_run_of(root)
+        each.created <= latest and each.pid not in busy and each.may_have_opened(run, root)
         for each in processes
     )
 
@@ -116,17 +120,19 @@ class _Process:
     created: float
     joined: str
 
-    def is_mlflow_run_of(self, root: Path) -> bool:
-        """Return whether this is ``mlflow run``, and the project may be the one in ``root``."""
+    def may_have_opened(self, run: ListedRun, root: Path) -> bool:
+        """Return whether this is an ``mlflow run`` that may have opened a run of the project.
+
+        Which of its words names what is to be run only MLflow's own parser knows. It may be the
+        address that the run has on record, or a path; without one, the folder it works in.
+        """
         names = [Path(word).name for word in self.words]
         if "mlflow" not in names or "run" not in names[names.index("mlflow") :]:
             return False
-        # MLflow takes a word with a colon before its first slash for the address of a repository.
-        if self.folder is None or any(":" in word.partition("/")[0] for word in self.words):
+        words = [_place(word) for word in self.words]
+        if self.folder is None or _bare(_place(run.tags.get(SOURCE, ""))) in map(_bare, words):
             return True
-        # Which word is the project only MLflow's own parser knows.
-        words = (Path(self.folder, word.partition("#")[0]) for word in self.words)
-        places = [place.resolve() for place in (Path(self.folder), *words)]
+        places = [Path(self.folder, word).resolve() for word in ("", *words)]
         return any(root.resolve() in (place, *place.parents) for place in places)
 
 

@@ -34,6 +34,7 @@ from shackdoo.tracking.tracker import (
 JOURNAL = "journal.jsonl"
 HELD = "held"  # locked by who closes the run after its writer has left
 SYNC_SECONDS = 1.0
+LOCK_SECONDS = 2.0
 DAMAGED = "damaged"
 # One sort of entry for each method of a tracker; `attach` names its item's class.
 Entry = dict[str, Any]
@@ -87,13 +88,13 @@ class Journal:
         """Create the file (mode 600) and lock it.
 
         Raises:
-            BlockingIOError: if another process holds the lock.
+            BlockingIOError: if another process holds the lock, and not for a moment only.
         """
         self._path = path
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         self._file = os.open(path, flags, 0o600)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(self._file)
         except BlockingIOError:
             os.close(self._file)
             raise
@@ -294,10 +295,24 @@ def writer_is_gone(path: Path) -> bool:
     return _is_free(path) and (not held.exists() or _is_free(held))
 
 
+def _lock(file: int) -> None:
+    """Take the lock. Who looks whether it is free, or closes a dead run, holds it for a moment."""
+    end = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
 def _is_free(path: Path) -> bool:
     with path.open("rb") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # others may look at the same time
         except BlockingIOError:
             return False
         return True

@@ -132,11 +132,11 @@ def close_if_dead(run: LocalRun) -> bool:
         return True
     if not writer_is_gone(run.journal):
         return False
-    cut_torn_tail(run.journal)
     try:
         journal = Journal(run.journal)
-    except BlockingIOError:  # another process closes it at this moment
+    except BlockingIOError:  # it is resumed
         return False
+    cut_torn_tail(run.journal)
     last = last_entry(run.journal) or {}
     if last.get("kind") != "end":
         journal.write("end", status="KILLED", died=last.get("time"))

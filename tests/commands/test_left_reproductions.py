@@ -18,12 +18,12 @@ from shackdoo.commands.left_reproductions import (
 )
 
 WORKS = """
-import pathlib, sys, subprocess, time
+import pathlib, psutil, sys, subprocess, time
 from shackdoo.commands.left_reproductions import note_child, scratch_folder
 with scratch_folder(pathlib.Path(sys.argv[1])) as folder:
     (folder / "tree").mkdir()
     child = subprocess.Popen(["sleep", "600"])
-    note_child(folder, child.pid)
+    note_child(folder, psutil.Process(child.pid))
     print(child.pid, flush=True)
     time.sleep(600)
 """
@@ -61,7 +61,7 @@ def test_a_process_that_has_got_the_number_of_the_training_is_left_alone(tmp_pat
         folder = tmp_path / FOLDER / "left"
         folder.mkdir(parents=True)
         (folder / "lock").touch()
-        note_child(folder, other.pid)
+        note_child(folder, psutil.Process(other.pid))
         noted = (folder / "child.json").read_text()
         started = psutil.Process(other.pid).create_time()
         (folder / "child.json").write_text(noted.replace(str(started), str(started - 9)))

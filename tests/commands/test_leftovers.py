@@ -98,6 +98,7 @@ def test_a_living_mlflow_run_keeps_its_run_and_a_killed_one_loses_it(
         run_id = wait_for(lambda: [run.info.run_id for run in runs(project)])[0]
         assert clear().stderr == ""
         assert client(project).get_run(run_id).info.status == "RUNNING"
+        wait_for(lambda: has_started(run_id))
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         assert clear().stderr == ""  # what it has started goes on
@@ -130,6 +131,28 @@ def test_a_living_mlflow_run_of_another_project_keeps_none_open(
         clear()
         assert process.poll() is None
         assert client(project).get_run(run_id).info.status == "FAILED"
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_living_mlflow_run_of_an_address_keeps_the_runs_of_that_address(
+    project: Path, clear: Any, tmp_path: Path, same: bool
+) -> None:
+    address, other = "git://127.0.0.1:9/x.git", "git://127.0.0.1:9/y"
+    subprocess.run(["git", "-C", str(project), "init", "--quiet"], check=True)
+    subprocess.run(["git", "-C", str(project), "remote", "add", "origin", address], check=True)
+    # The words of a process are all that is known of it; it need not be MLflow.
+    words = ["mlflow", "run", f"{address if same else other}#local", "-e", "train"]
+    with subprocess.Popen(
+        [sys.executable, "-c", "input()", *words], cwd=tmp_path, stdin=subprocess.PIPE
+    ) as process:
+        time.sleep(CLOCK)  # so that it is older than the runs, to the clock of processes
+        store = client(project)
+        opened = [open_like_mlflow(store, each) for each in (f"{address}#local", str(project))]
+        clear()
+        assert process.poll() is None
+        process.communicate(b"\n")
+    statuses = [store.get_run(each).info.status for each in opened]
+    assert statuses == ["RUNNING" if same else "FAILED", "FAILED"]
 
 
 def has_started(run_id: str) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded import record
+from recorded import die, record
 
 from shackdoo.cli import main
 from shackdoo.commands.run_tree import differing, duration, main_metrics, number
@@ -57,15 +57,6 @@ def recorded(
     if status:
         tracker.end(status)  # type: ignore[arg-type]
     return folder
-
-
-def die(tracker: Any) -> None:
-    """Do what the kernel does to a process that dies: its lock is gone, nothing is written."""
-    journal = tracker._journal
-    journal._closing.set()
-    journal._unsynced.set()
-    journal._syncer.join()  # while it syncs, the lock stays
-    os.close(journal._file)
 
 
 def shipped(folder: Path) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded import record, state
+from recorded import die, record, state
 
 from shackdoo.commands.sync import AUTOGROUP
 from shackdoo.tracking.journal import JOURNAL, Journal, JournalTracker
@@ -92,7 +92,7 @@ def test_a_misnamed_target_is_a_mistake(shackdoo: Run, own_project: Path) -> Non
 
 def test_a_dead_run_is_closed_by_the_next_command(shackdoo: Run, own_project: Path) -> None:
     folder, tracker = record(own_project, own_store(own_project))
-    os.close(tracker._journal._file)  # what the kernel does to a process that dies
+    die(tracker)
     assert shackdoo("sync").returncode == 0
     assert stored(own_store(own_project))[folder.name].info.status == "KILLED"
 
@@ -153,17 +153,45 @@ def artifacts(uri: str, run: Any) -> dict[str, str]:
     return {n: file_digest(Path(client.download_artifacts(run.info.run_id, n))) for n in names}
 
 
+WAITS = """
+import os
+import time
+from pathlib import Path
+
+from shackdoo.tasks.mnist import Mnist_B
+from shackdoo.tracking.shipping import read_shipping
+from shackdoo.tracking.state import local_runs
+
+
+class Waits(Mnist_B):
+    "Goes on until its shipper has tried once."
+
+    def fetch_data(self):
+        (run,) = local_runs(Path(os.environ["SHACKDOO_STATE"]))
+        end = time.monotonic() + 120
+        while read_shipping(run.folder).error is None and time.monotonic() < end:
+            time.sleep(0.1)
+        print("at", time.monotonic())
+        return super().fetch_data()
+"""
+
+
 def test_waiting_has_an_end_and_says_what_is_left(shackdoo: Run, own_project: Path) -> None:
-    began = time.monotonic()
+    (own_project / "waits.py").write_text(WAITS)
+    (own_project / "conf" / "task" / "Waits.yaml").write_text(
+        "# @package _global_\ndefaults: [Mnist_B, _self_]\n"
+        "task: {name: Waits, _target_: waits.Waits}\n"
+    )
     done = shackdoo(
         "train",
-        "task=Mnist_B",
+        "task=Waits",
         "flows=[fetch_data]",
         f"tracking.uri={DEAD_SERVER}",
-        "tracking.wait=8",
+        "tracking.wait=4",
     )
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - began < 60
+    (tried,) = (line for line in done.stdout.splitlines() if line.startswith("at "))
+    assert 4 <= time.monotonic() - float(tried.split()[1]) < 60
     (left,) = (line for line in done.stderr.splitlines() if line.startswith("warning: "))
     (run,) = local_runs(state())
     assert f" entries of this run are not in {DEAD_SERVER} yet (" in left

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded import record
+from recorded import die, record
 
 from shackdoo.commands import ui
-from shackdoo.errors import ConfigError, RequestError
+from shackdoo.errors import ConfigError, RequestError, StoreError
 from shackdoo.tracking.experiment_page import NOTE, VIEW_TAG, saved_view
 from shackdoo.tracking.journal import now_ms
 from shackdoo.tracking.shipper import Workshop, ship
@@ -263,6 +263,38 @@ def test_where_a_browser_on_this_machine_finds_it() -> None:
 @pytest.mark.usefixtures("with_store")
 def test_a_run_that_died_is_closed_and_shipped_meanwhile(project: Path) -> None:
     folder, tracker = record(project, resolve_uri(None, project))
-    os.close(tracker._journal._file)  # what the kernel does to a process that dies
+    die(tracker)
     with served(signal.SIGTERM):
         assert wait_shipped(folder, 120).done
+
+
+class Goes:
+    """A server's process that goes on, or has ended."""
+
+    def __init__(self, code: int | None) -> None:
+        self.code = code
+
+    def poll(self) -> int | None:
+        return self.code
+
+
+@pytest.mark.parametrize(("code", "looks"), [(None, 3), (1, 1)])
+def test_a_server_that_is_slow_with_its_first_answer_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, code: int | None, looks: int
+) -> None:
+    asked = []
+
+    def busy_twice(address: str) -> tuple[str, bool]:
+        asked.append(address)
+        if len(asked) < 3:
+            raise StoreError("no answer within 5 s")
+        return "the link", True
+
+    monkeypatch.setattr(ui, "_shown_link", busy_twice)
+    server: Any = Goes(code)
+    if code is None:
+        assert ui._first_link(server, "x") == ("the link", True)
+    else:
+        with pytest.raises(StoreError, match="no answer within 5 s"):
+            ui._first_link(server, "x")
+    assert len(asked) == looks

@@ -103,7 +103,8 @@ class Postgres:
     def _control(self, *action: str) -> None:
         options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1"
         log = str(self.folder / "log")
-        self._run("pg_ctl", *action, "-w", "-D", str(self.data), "-o", options, "-l", log)
+        wait = ("-w", "-t", "300")  # what was broken off is made good first
+        self._run("pg_ctl", *action, *wait, "-D", str(self.data), "-o", options, "-l", log)
 
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ import pytest
 from shackdoo.errors import RequestError, StoreError
 from shackdoo.tracking.journal import (
     JOURNAL,
+    LOCK_SECONDS,
+    Journal,
     cut_torn_tail,
     last_entry,
     read_entries,
@@ -83,6 +87,26 @@ def test_a_living_run_is_left_alone(open_run: Callable[..., Any], state: Path) -
     tracker.end("FINISHED")
     assert writer_is_gone(folder / JOURNAL)
     assert local_runs(state)[0].status == "FINISHED"
+
+
+def test_who_looks_at_a_journal_is_taken_for_no_writer(
+    open_run: Callable[..., Any], state: Path
+) -> None:
+    folder, tracker = open_run()
+    tracker.metrics({"loss": 1.0}, step=1)
+    tracker.end("FINISHED")
+    with (folder / JOURNAL).open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        assert writer_is_gone(folder / JOURNAL)
+        opened: list[Journal] = []
+        writer = threading.Thread(target=lambda: opened.append(Journal(folder / JOURNAL)))
+        writer.start()
+        writer.join(LOCK_SECONDS / 10)
+        assert writer.is_alive()  # it waits for who looks
+    writer.join()
+    (journal,) = opened
+    assert not writer_is_gone(folder / JOURNAL)
+    journal.close()
 
 
 def test_a_torn_tail_is_cut_and_nothing_else(open_run: Callable[..., Any]) -> None:

@@ -25,7 +25,7 @@ def outcomes(cache: Path, devices: int, *cases: str) -> Any:
         [sys.executable, str(SCRIPT), str(cache), str(devices), *cases],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         env=WITHOUT_GPU,
     )
     assert done.returncode == 0, done.stderr
