@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 # What a shipper does: it goes on after its command has ended, and writes where that wrote.
-LATE = """(for i in $(seq 20); do
-    mkdir -p "$SHACKDOO_STATE/late/$i"
+LATE = """mkdir "$SHACKDOO_STATE/late"; (for i in $(seq 20); do
+    mkdir "$SHACKDOO_STATE/late/$i" || break  # it makes no folder anew that was removed
     sleep 0.05
 done; touch {ended}) >/dev/null 2>&1 &"""
 RUN = 'echo "run      0123abcd"'
